@@ -59,6 +59,12 @@ Result<void> check_content(Connection& connection) {
 
 Result<void> prepare(Connection& connection) {
     auto* raw = connection.raw();
+    // SQLite falls back to reading by itself.
+    if (sqlite3_db_readonly(raw, "main") != 0)
+        return Error{Errc::forbidden,
+                     fmt::format("the database {} can't be written: make it and its "
+                                 "directory writable for this user",
+                                 connection.path())};
     // Until all is well the file stays as it was, its log too.
     sqlite3_db_config(raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     sqlite3_db_config(raw, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
@@ -68,11 +74,6 @@ Result<void> prepare(Connection& connection) {
     if (!done) return done;
     auto version = check_version(connection, static_cast<int>(migrations().size()));
     if (!version) return version.error();
-    if (sqlite3_db_readonly(raw, "main") != 0)
-        return Error{Errc::forbidden,
-                     fmt::format("the database {} can't be written: make it and its "
-                                 "directory writable for this user",
-                                 connection.path())};
     done = make_private(connection.path());
     if (done) done = check_content(connection);
     if (done) done = set(connection, "journal_mode", "WAL", "wal");

@@ -130,31 +130,57 @@ Result<std::string> Connection::value(const std::string& sql) {
     return std::string(query.next_text());
 }
 
+namespace {
+
+// The errno of the last failure on the database's file or on its log. Not sqlite3_system_errno():
+// that is what `errno` is once SQLite has rolled back, so often another one's.
+int last_errno(sqlite3* handle, int which) {
+    sqlite3_file* file = nullptr;
+    sqlite3_file_control(handle, "main", which, &file);
+    int number = 0;
+    if (file && file->pMethods)
+        file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &number);
+    return number;
+}
+
+// Errnos by which the kernel turns a write down: nothing of it was done.
+std::optional<Errc> refusal_of(int number) {
+    switch (number) {
+        case ENOSPC:
+        case EDQUOT:
+        case EFBIG:
+            return Errc::disk_full;
+        case EROFS:
+            return Errc::forbidden;
+        default:
+            return std::nullopt;
+    }
+}
+
+}  // namespace
+
 Error Connection::io_error(int code) {
-    auto number = sqlite3_system_errno(raw());
-    auto syncing = code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC;
-    // A write that the kernel turned down left nothing behind. A failed fsync is another matter,
-    // whatever its errno: the kernel may have dropped pages that it took before (deploy-safety.md,
-    // fault 61).
-    if (!syncing && (number == ENOSPC || number == EDQUOT || number == EFBIG)) {
+    auto on_log = last_errno(raw(), SQLITE_FCNTL_JOURNAL_POINTER);
+    auto on_file = last_errno(raw(), SQLITE_FCNTL_FILE_POINTER);
+    auto number = on_log ? on_log : on_file;
+    auto reason =
+        number ? std::generic_category().message(number) : std::string(sqlite3_errstr(code));
+    // They stick to the files, so an older one of the other kind is taken for the worse.
+    auto turned_down = refusal_of(number);
+    if (on_file && !refusal_of(on_file)) turned_down.reset();
+    if (code == SQLITE_IOERR_WRITE && turned_down) {
         fault_ = Fault::refused;
         return Error{
-            Errc::disk_full,
-            fmt::format("writing the database {}: {}; nothing was stored. Free some space or "
-                        "raise the limit, then try again",
-                        path_, std::generic_category().message(number))};
+            *turned_down,
+            fmt::format("writing the database {}: {}; nothing was stored. Make room for it, or "
+                        "make its file system writable, then try again",
+                        path_, reason)};
     }
-    if (!syncing && (number == EROFS || number == EACCES || number == EPERM)) {
-        fault_ = Fault::refused;
-        return Error{Errc::forbidden,
-                     fmt::format("writing the database {}: {}; nothing was stored. Make it and its "
-                                 "directory writable for this user",
-                                 path_, std::generic_category().message(number))};
-    }
+    // Above all a failed fsync, whatever its errno: the kernel may have dropped what it took before
+    // (deploy-safety.md, fault 61).
     fault_ = Fault::suspect;
-    auto reason = number ? std::generic_category().message(number) : sqlite3_errstr(code);
-    return Error{Errc::internal, fmt::format("I/O error ({}) {} the database {}: {}", code,
-                                             syncing ? "syncing" : "on", path_, reason)};
+    return Error{Errc::internal,
+                 fmt::format("I/O error ({}) on the database {}: {}", code, path_, reason)};
 }
 
 Error Connection::error(int code) {
