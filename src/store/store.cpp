@@ -6,6 +6,8 @@
 #include <belay/async/task_group.hpp>
 #include <belay/store/open.hpp>
 
+#include <boost/asio/post.hpp>
+
 #include <type_traits>
 #include <utility>
 
@@ -157,6 +159,10 @@ class SqliteStore final : public ports::Store {
     // groups.
     Task<void> commit_waiting() {
         while (!waiting_.empty()) {
+            // One turn of the loop, so that all who commit in this one are taken together. Without
+            // it those who come back from one group start the next with a single row and wait for
+            // two syncs.
+            co_await boost::asio::post(boost::asio::use_awaitable);
             auto group = std::make_shared<Group>(std::exchange(waiting_, {}));
             auto work = [this, group] { return commit_group(*group); };
             auto checkpoint_due = co_await async::offload(pool_, std::move(work));

@@ -3,6 +3,7 @@
 // outlive the store, as a disk outlives the daemon.
 #pragma once
 
+#include <belay/async/event.hpp>
 #include <belay/ports/store.hpp>
 
 #include <boost/asio/post.hpp>
@@ -48,6 +49,12 @@ class FakeStore : public ports::Store {
     void fail_commit(int n, Error error) { failures_[attempts_ + n] = std::move(error); }
     // From now on all commits fail with this; none: they work again.
     void fail_all_commits(std::optional<Error> error) { failure_ = std::move(error); }
+    // Crashes, as the caller sees them: from that commit on the store answers nobody any more. The
+    // n-th from now is stored and never acknowledged, or is not stored. The loop goes on; stop it
+    // in after_commit or before_commit, or poll it.
+    void stop_after_commit(int n) { stop_after_ = attempts_ + n; }
+    void stop_before_commit(int n) { stop_before_ = attempts_ + n; }
+    bool stopped() const { return stopped_; }
     // How many were stored. prune() is not one.
     int commits() const { return commits_; }
     const FakeDisk& rows() const { return *disk_; }
@@ -61,8 +68,13 @@ class FakeStore : public ports::Store {
     Task<Result<ports::Committed>> commit(std::vector<ports::Write> batch) override {
         if (closed_) co_return closed();
         co_await turn();
+        ++attempts_;
         if (before_commit) before_commit(batch);
-        if (auto failure = next_failure()) co_return *failure;
+        if (attempts_ == stop_before_) {
+            stopped_ = true;
+            co_await turn();
+        }
+        if (auto failure = planned_failure()) co_return *failure;
         auto next = *disk_;
         ports::Committed committed;
         for (const auto& write : batch) {
@@ -71,7 +83,9 @@ class FakeStore : public ports::Store {
         }
         *disk_ = std::move(next);
         ++commits_;
+        stopped_ = stopped_ || attempts_ == stop_after_;
         if (after_commit) after_commit(batch);
+        if (stopped_) co_await turn();
         co_return committed;
     }
 
@@ -235,8 +249,13 @@ class FakeStore : public ports::Store {
 
     static Error closed() { return Error{Errc::unavailable, "the database is closed"}; }
 
-    // Like the real one, never answers within the call.
-    static Task<void> turn() { co_await boost::asio::post(boost::asio::use_awaitable); }
+    // Like the real one, never answers within the call; and not at all once it has stopped.
+    Task<void> turn() {
+        co_await boost::asio::post(boost::asio::use_awaitable);
+        if (!stopped_) co_return;
+        async::Event never;
+        co_await never.wait();
+    }
 
     static bool begins(const std::string& text, const std::string& prefix) {
         return !prefix.empty() && text.starts_with(prefix);
@@ -263,8 +282,8 @@ class FakeStore : public ports::Store {
         disk.probes.erase(id);
     }
 
-    std::optional<Error> next_failure() {
-        auto failure = value_of(failures_, ++attempts_);
+    std::optional<Error> planned_failure() const {
+        auto failure = value_of(failures_, attempts_);
         return failure ? failure : failure_;
     }
 
@@ -417,6 +436,9 @@ class FakeStore : public ports::Store {
     std::optional<Error> failure_;
     int attempts_ = 0;
     int commits_ = 0;
+    int stop_after_ = 0;
+    int stop_before_ = 0;
+    bool stopped_ = false;
     bool closed_ = false;
 };
 

@@ -101,7 +101,7 @@ TEST_F(StoreDurability, CommitsThatWaitTogetherShareOneSync) {
     std::int64_t event = 0;
     for (const auto& result : results)
         EXPECT_EQ(result.value().event_ids, std::vector{++event}) << "in the order of the calls";
-    EXPECT_LE(vfs.log_syncs - before, 4);
+    EXPECT_LE(vfs.log_syncs - before, 2);
     EXPECT_GE(vfs.log_syncs - before, 1);
     close(std::move(store));
 }
