@@ -192,7 +192,8 @@ std::optional<std::size_t> EngineCore::next_in_queue(const AppContext& app) cons
 Task<void> EngineCore::lane(AppContext& app) {
     while (!services_.closing.requested()) {
         app.lane_wake.reset();
-        if (co_await work_on_next(app)) continue;
+        const bool worked = co_await work_on_next(app);
+        if (worked) continue;
         if (services_.closing.requested()) break;
         co_await app.lane_wake.wait();
     }
