@@ -48,12 +48,14 @@ Flow<bool> Exchange::pass_length(std::string_view head) {
     auto left = answer_.length;
     for (;;) {
         auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, out_.size()));
-        if (!co_await to_client(head, out_.view().substr(0, size))) co_return false;
+        bool taken = co_await to_client(head, out_.view().substr(0, size));
+        if (!taken) co_return false;
         head = {};
         out_.consume(size);
         left -= size;
         if (left == 0) co_return true;
-        if (!co_await more()) co_return false;
+        bool came = co_await more();
+        if (!came) co_return false;
     }
 }
 
@@ -62,11 +64,13 @@ Flow<bool> Exchange::pass_chunked(std::string_view head, bool strip) {
     for (;;) {
         auto progress = scanner.scan(out_.data(), out_.size());
         if (progress.bad) co_return false;
-        if (!co_await to_client(head, out_.view().substr(0, progress.kept))) co_return false;
+        bool taken = co_await to_client(head, out_.view().substr(0, progress.kept));
+        if (!taken) co_return false;
         head = {};
         out_.consume(progress.consumed);
         if (progress.done) co_return true;
-        if (!co_await more()) co_return false;
+        bool came = co_await more();
+        if (!came) co_return false;
     }
 }
 
@@ -80,11 +84,13 @@ Flow<bool> Exchange::pass_until_close(std::string_view head, bool as_chunks) {
                 std::snprintf(size, sizeof size, "%zx\r\n", out_.size());
                 first += size;
             }
-            if (!co_await to_client(first, out_.view(), sized ? "\r\n" : "")) co_return false;
+            bool taken = co_await to_client(first, out_.view(), sized ? "\r\n" : "");
+            if (!taken) co_return false;
             head = {};
             out_.drop();
         }
-        if (co_await more()) continue;
+        bool came = co_await more();
+        if (came) continue;
         if (!answer_ended_) co_return false;
         if (!as_chunks) co_return true;
         co_return co_await to_client("0\r\n\r\n");

@@ -1,4 +1,5 @@
 #include "fd.hpp"
+#include "json_body.hpp"
 #include "wire.hpp"
 
 #include <belay/async/event.hpp>
@@ -38,8 +39,8 @@ Errc errc_of(const std::string& text) {
     return Errc::internal;
 }
 
-Result<json> result_of(const json& answer) {
-    if (auto ok = answer.find("ok"); ok != answer.end()) return *ok;
+Result<JsonBody> result_of(const json& answer) {
+    if (auto ok = answer.find("ok"); ok != answer.end()) return JsonBody(*ok);
     auto error = answer.value("error", json::object());
     if (!error.is_object())
         return Error{Errc::internal, "the proxy's answer is of an unknown form"};
@@ -47,7 +48,7 @@ Result<json> result_of(const json& answer) {
     return Error{errc_of(code), error.value("message", std::string("no reason given"))};
 }
 
-Result<void> nothing_of(const Result<json>& answer) {
+Result<void> nothing_of(const Result<JsonBody>& answer) {
     if (!answer) return answer.error();
     return {};
 }
@@ -82,7 +83,7 @@ struct ControlClient::Connection {
         Fd passed;
         std::size_t sent = 0;
         async::Event answered;
-        Result<json> answer = Error{Errc::unavailable, ""};
+        Result<JsonBody> answer = Error{Errc::unavailable, ""};
     };
     using CallPointer = std::shared_ptr<Call>;
 
@@ -95,7 +96,7 @@ struct ControlClient::Connection {
     Task<bool> read_line(std::string& line);
     Task<void> write_all();
     Task<bool> write_call(CallPointer call);
-    Task<Result<json>> call(json request, Millis timeout, Fd passed);
+    Task<Result<JsonBody>> call(json request, Millis timeout, Fd passed);
     void take_answer(const std::string& line);
     void enqueue(const CallPointer& call);
     void disconnect();
@@ -139,7 +140,8 @@ Task<bool> ControlClient::Connection::connect() {
 Task<void> ControlClient::Connection::keep_connected() {
     auto pause = options.retry_interval;
     while (!ending.requested()) {
-        if (co_await connect()) {
+        auto there = co_await connect();
+        if (there) {
             pause = options.retry_interval;
             co_await greet_and_read();
             disconnect();
@@ -256,7 +258,7 @@ Task<bool> ControlClient::Connection::write_call(CallPointer call) {
     co_return true;
 }
 
-Task<Result<json>> ControlClient::Connection::call(json request, Millis timeout, Fd passed) {
+Task<Result<JsonBody>> ControlClient::Connection::call(json request, Millis timeout, Fd passed) {
     if (ending.requested()) co_return Error{Errc::canceled, "the line to the proxy is closed"};
     auto pending = std::make_shared<Call>();
     pending->id = ++last_id;
@@ -304,7 +306,7 @@ Task<Result<ports::TrafficHello>> ControlClient::hello() {
     auto answer =
         co_await connection_->call(std::move(request), connection_->options.call_timeout, Fd());
     if (!answer) co_return answer.error();
-    co_return read_hello(*answer);
+    co_return read_hello(answer->json);
 }
 
 Task<Result<void>> ControlClient::apply(ports::Route route) {
@@ -361,8 +363,8 @@ Task<Result<ports::Drained>> ControlClient::drain(std::string app, ReleaseNumber
     auto answer = co_await connection_->call(std::move(request), patience, Fd());
     if (!answer) co_return answer.error();
     ports::Drained drained;
-    drained.in_flight_left = answer->value("in_flight_left", std::uint64_t{0});
-    drained.streams_closed = answer->value("streams_closed", std::uint64_t{0});
+    drained.in_flight_left = answer->json.value("in_flight_left", std::uint64_t{0});
+    drained.streams_closed = answer->json.value("streams_closed", std::uint64_t{0});
     co_return drained;
 }
 
@@ -372,7 +374,7 @@ Task<Result<std::vector<ports::ReleaseCounters>>> ControlClient::counters(std::s
         co_await connection_->call(std::move(request), connection_->options.call_timeout, Fd());
     if (!answer) co_return answer.error();
     std::vector<ports::ReleaseCounters> all;
-    auto releases = answer->value("releases", json::array());
+    auto releases = answer->json.value("releases", json::array());
     for (const auto& item : releases) {
         auto counters = read_counters(item);
         if (!counters) co_return counters.error();
@@ -386,7 +388,7 @@ Task<Result<ports::Serving>> ControlClient::serving(std::string app) {
     auto answer =
         co_await connection_->call(std::move(request), connection_->options.call_timeout, Fd());
     if (!answer) co_return answer.error();
-    co_return read_serving(*answer);
+    co_return read_serving(answer->json);
 }
 
 Task<Result<void>> ControlClient::shutdown(Millis timeout) {

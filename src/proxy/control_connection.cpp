@@ -1,5 +1,7 @@
 #include "control_connection.hpp"
 
+#include "json_body.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <cerrno>
@@ -74,9 +76,9 @@ bool ControlConnection::take_lines() {
 void ControlConnection::take_line(std::string_view line) {
     auto request = json::parse(line, nullptr, false);
     auto id = request.is_object() ? request.value("id", json()) : json();
-    auto reply = [self = shared_from_this(), id](Result<json> result) {
+    auto reply = [self = shared_from_this(), id](Result<JsonBody> result) {
         if (result)
-            self->send({{"id", id}, {"ok", *result}});
+            self->send({{"id", id}, {"ok", result->json}});
         else
             self->send({{"id", id},
                         {"error",

@@ -1,6 +1,7 @@
 #include "control_server.hpp"
 
 #include "control_connection.hpp"
+#include "json_body.hpp"
 #include "wire.hpp"
 
 #include <belay/base/log.hpp>
@@ -83,7 +84,7 @@ void ControlServer::on_events(std::uint32_t) {
 
 void ControlServer::perform(const json& request, std::vector<Fd>& passed, Reply reply) {
     auto op = text_of(request, "op");
-    if (op == "hello") return reply(hello());
+    if (op == "hello") return reply(JsonBody(hello()));
     if (op == "route") return reply(change_route(request));
     if (op == "remove") return reply(remove_route(request));
     if (op == "settings") return reply(change_settings(request));
@@ -91,7 +92,7 @@ void ControlServer::perform(const json& request, std::vector<Fd>& passed, Reply 
     if (op == "unlisten") return reply(remove_listener(request));
     if (op == "counters") return reply(counters(request));
     if (op == "serving") return reply(serving(request));
-    if (op == "status") return reply(status());
+    if (op == "status") return reply(JsonBody(status()));
     if (op == "drain")
         return drain(text_of(request, "app"), number_of(request, "release"),
                      Millis{number_of(request, "timeout_ms")}, std::move(reply))
@@ -99,12 +100,12 @@ void ControlServer::perform(const json& request, std::vector<Fd>& passed, Reply 
     if (op == "sync")
         return parts_.writer.when_stored([reply](Result<void> stored) {
             if (stored)
-                reply(json::object());
+                reply(JsonBody(json::object()));
             else
                 reply(stored.error());
         });
     if (op == "stop") {
-        reply(json::object());
+        reply(JsonBody(json::object()));
         return parts_.leave(Millis{number_of(request, "timeout_ms")});
     }
     reply(Error{Errc::invalid, "there is no op \"" + op + "\""});
@@ -114,36 +115,36 @@ void ControlServer::store() {
     parts_.writer.changed([this] { return parts_.plane.routing.state(); });
 }
 
-Result<json> ControlServer::change_route(const json& request) {
+Result<JsonBody> ControlServer::change_route(const json& request) {
     auto route = read_route(request.value("route", json::object()));
     if (!route) return route.error();
     auto epoch = route->epoch;
     if (auto applied = parts_.plane.routing.apply(std::move(*route)); !applied)
         return applied.error();
     store();
-    return json{{"epoch", epoch}};
+    return JsonBody(json{{"epoch", epoch}});
 }
 
-Result<json> ControlServer::remove_route(const json& request) {
+Result<JsonBody> ControlServer::remove_route(const json& request) {
     auto app = text_of(request, "app");
     auto epoch = number_of(request, "epoch");
     if (auto name = check_app_name(app); !name) return name.error();
     if (auto removed = parts_.plane.routing.remove(app, epoch); !removed) return removed.error();
     store();
-    return json{{"epoch", epoch}};
+    return JsonBody(json{{"epoch", epoch}});
 }
 
-Result<json> ControlServer::change_settings(const json& request) {
+Result<JsonBody> ControlServer::change_settings(const json& request) {
     auto settings = read_settings(request.value("settings", json::object()));
     if (!settings) return settings.error();
-    if (*settings == parts_.plane.routing.settings()) return json::object();
+    if (*settings == parts_.plane.routing.settings()) return JsonBody(json::object());
     if (auto set = parts_.plane.routing.set_settings(std::move(*settings)); !set)
         return set.error();
     store();
-    return json::object();
+    return JsonBody(json::object());
 }
 
-Result<json> ControlServer::add_listeners(const json& request, std::vector<Fd>& passed) {
+Result<JsonBody> ControlServer::add_listeners(const json& request, std::vector<Fd>& passed) {
     auto names = request.value("names", json::array());
     if (!names.is_array() || names.empty() || names.size() > passed.size())
         return Error{Errc::invalid, "listen needs one socket for each name"};
@@ -153,30 +154,30 @@ Result<json> ControlServer::add_listeners(const json& request, std::vector<Fd>& 
         if (!added) return added.error();
         addresses.push_back(*added);
     }
-    return json{{"addresses", std::move(addresses)}};
+    return JsonBody(json{{"addresses", std::move(addresses)}});
 }
 
-Result<json> ControlServer::remove_listener(const json& request) {
+Result<JsonBody> ControlServer::remove_listener(const json& request) {
     auto address = text_of(request, "address");
     if (!parts_.listeners.remove(address))
         return Error{Errc::not_found, "no listener at \"" + address + "\""};
-    return json::object();
+    return JsonBody(json::object());
 }
 
-Result<json> ControlServer::counters(const json& request) const {
+Result<JsonBody> ControlServer::counters(const json& request) const {
     json releases = json::array();
     for (const auto& counters : parts_.plane.routing.counters(text_of(request, "app")))
         releases.push_back(to_json(counters));
-    return json{{"instance", parts_.self.instance}, {"releases", std::move(releases)}};
+    return JsonBody(json{{"instance", parts_.self.instance}, {"releases", std::move(releases)}});
 }
 
-Result<json> ControlServer::serving(const json& request) const {
+Result<JsonBody> ControlServer::serving(const json& request) const {
     auto app = text_of(request, "app");
     auto all = parts_.plane.routing.serving();
     auto at = all.find(app);
     if (at == all.end())
         return Error{Errc::not_found, "the proxy has never heard of an app \"" + app + "\""};
-    return to_json(at->second);
+    return JsonBody(to_json(at->second));
 }
 
 json ControlServer::hello() const {
@@ -214,7 +215,7 @@ Flow<> ControlServer::drain(std::string app, ReleaseNumber number, Millis timeou
     }
     json drained = {{"in_flight_left", release ? release->counters.in_flight : 0},
                     {"streams_closed", closed}};
-    reply(std::move(drained));
+    reply(JsonBody(std::move(drained)));
 }
 
 }  // namespace belay::proxy

@@ -7,14 +7,13 @@
 #pragma once
 
 #include "fd.hpp"
+#include "json_body.hpp"
 #include "listeners.hpp"
 #include "loop.hpp"
 #include "plane.hpp"
 #include "routes_file.hpp"
 
 #include <belay/base/error.hpp>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include <functional>
 #include <memory>
@@ -47,17 +46,17 @@ class ControlServer final : Watcher {
 
   private:
     friend class ControlConnection;
-    using Reply = std::function<void(Result<nlohmann::json>)>;
+    using Reply = std::function<void(Result<JsonBody>)>;
 
     void on_events(std::uint32_t events) override;
     void perform(const nlohmann::json& request, std::vector<Fd>& passed, Reply reply);
-    Result<nlohmann::json> change_route(const nlohmann::json& request);
-    Result<nlohmann::json> remove_route(const nlohmann::json& request);
-    Result<nlohmann::json> change_settings(const nlohmann::json& request);
-    Result<nlohmann::json> add_listeners(const nlohmann::json& request, std::vector<Fd>& passed);
-    Result<nlohmann::json> remove_listener(const nlohmann::json& request);
-    Result<nlohmann::json> counters(const nlohmann::json& request) const;
-    Result<nlohmann::json> serving(const nlohmann::json& request) const;
+    Result<JsonBody> change_route(const nlohmann::json& request);
+    Result<JsonBody> remove_route(const nlohmann::json& request);
+    Result<JsonBody> change_settings(const nlohmann::json& request);
+    Result<JsonBody> add_listeners(const nlohmann::json& request, std::vector<Fd>& passed);
+    Result<JsonBody> remove_listener(const nlohmann::json& request);
+    Result<JsonBody> counters(const nlohmann::json& request) const;
+    Result<JsonBody> serving(const nlohmann::json& request) const;
     nlohmann::json hello() const;
     nlohmann::json status() const;
     Flow<> drain(std::string app, ReleaseNumber number, Millis timeout, Reply reply);

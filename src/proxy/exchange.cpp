@@ -257,7 +257,8 @@ Flow<Exchange::Attempt> Exchange::pass_answer() {
     }
     auto head = forwarded_response(answer_, answering);
     out_.consume(answer_size_);
-    if (!co_await pass_body(head, answering.coding)) {
+    bool passed = co_await pass_body(head, answering.coding);
+    if (!passed) {
         count_cut_answer();
         co_return Attempt::answered;
     }
@@ -293,7 +294,8 @@ Flow<Exchange::Attempt> Exchange::tunnel() {
     out_.consume(answer_size_);
     in_.consume(head_size_);
     whole_ = false;
-    if (!co_await to_client(head)) co_return Attempt::client_gone;
+    bool taken = co_await to_client(head);
+    if (!taken) co_return Attempt::client_gone;
     client_.observe(nullptr);
     detect_dead_peer(client_.fd());
     {
@@ -311,7 +313,8 @@ Flow<After> Exchange::answer(Page page) {
     page.keep_alive = keep_alive_ && whole_ && !plane_.leaving;
     claim_.end();
     auto text = format_page(page);
-    if (!co_await to_client(text)) co_return After::close;
+    bool taken = co_await to_client(text);
+    if (!taken) co_return After::close;
     if (!whole_) co_return After::linger;
     co_return co_await finish_request(page.keep_alive);
 }

@@ -53,6 +53,10 @@ struct FlowPromise<void> : FlowPromiseBase {
 
 }  // namespace detail
 
+// With g++ 12.2 no co_await may stand in the condition of an if or a loop: the frame's promise then
+// lies elsewhere than resume() looks for it (this hits asio::awaitable, too). Name the result
+// first.
+//
 // Lazy. Awaiting runs it in place, so one that never waits never suspends its caller, and loops
 // over such do not grow the stack. An exception that leaves a flow is a defect and ends the
 // process; the shim starts it anew.

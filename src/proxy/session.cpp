@@ -39,8 +39,11 @@ void Session::end_if_idle() {
 
 Flow<> Session::run() {
     auto after = After::keep;
-    while (after == After::keep && co_await next_request())
+    while (after == After::keep) {
+        bool came = co_await next_request();
+        if (!came) break;
         after = co_await serve();
+    }
     if (after == After::linger) co_await linger();
     if (after == After::reset) reset_on_close(client_.fd());
     auto& sessions = plane_.sessions;
@@ -52,7 +55,9 @@ Flow<> Session::run() {
 // further use.
 Flow<bool> Session::next_request() {
     in_.drop_if_empty();
-    if (in_.empty() && !co_await wait_for_bytes()) co_return false;
+    bool came = !in_.empty();
+    if (!came) came = co_await wait_for_bytes();
+    if (!came) co_return false;
     first_ = false;
     co_return co_await read_head();
 }

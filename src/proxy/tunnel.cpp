@@ -94,7 +94,9 @@ Flow<bool> Tunnel::pass_down() {
 // True when the app ended its direction in good order, and the other may go on.
 Flow<bool> Tunnel::pump_down() {
     for (;;) {
-        if (!down_->empty() && !co_await pass_down()) co_return false;
+        bool passed = true;
+        if (!down_->empty()) passed = co_await pass_down();
+        if (!passed) co_return false;
         if (leaving_ && frames_.at_boundary()) break;
         if (leaving_ && plane_.loop.now_us() - left_at_us_ > kGoodbyeUs) co_return false;
         auto ready = co_await app_->readable(leaving_ ? kGoodbye : kForever);

@@ -65,7 +65,9 @@ Flow<bool> Exchange::fetch_body_bytes() {
 
 Flow<> Exchange::upload() {
     while (!body_done_ && !upload_stop_) {
-        if (in_.empty() && !co_await fetch_body_bytes()) break;
+        bool there = !in_.empty();
+        if (!there) there = co_await fetch_body_bytes();
+        if (!there) break;
         if (upload_stop_) break;
         std::size_t consumed = 0;
         auto piece = take_body_piece(consumed);
@@ -101,7 +103,9 @@ Flow<After> Exchange::finish_request(bool keep) {
     bool never_coming = head_.expects_continue && !body_seen_;
     std::size_t discarded = 0;
     while (!body_done_ && keep && !never_coming && discarded < kDiscardMax && !client_misspoke_) {
-        if (in_.empty() && !co_await fetch_body_bytes()) break;
+        bool there = !in_.empty();
+        if (!there) there = co_await fetch_body_bytes();
+        if (!there) break;
         std::size_t consumed = 0;
         take_body_piece(consumed);
         in_.consume(consumed);
