@@ -1,0 +1,160 @@
+// What runs: releases, the app's durable facts, and what must come up after a boot.
+#pragma once
+
+#include <belay/domain/config.hpp>
+#include <belay/domain/deployment.hpp>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace belay::domain {
+
+enum class ReleaseState { building, sealed, candidate, live, standby, retired, pruned, bad };
+std::string_view to_string(ReleaseState state);
+std::optional<ReleaseState> parse_release_state(std::string_view text);
+
+struct Release {
+    std::string app;
+    ReleaseNumber number = 0;
+    std::string commit;
+    std::string ref;
+    DeploymentId deployment;  // that made it
+    ReleaseState state = ReleaseState::building;
+    std::string config;  // hash of the snapshot it was made with
+    std::string build_key;  // digest of commit, directory, build, test, ship: equal keys make equal files
+    TimePoint created_at{};
+    TimePoint live_since{};     // 0: not live
+    TimePoint healthy_since{};  // 0: never was healthy, so never a rollback target
+    std::int64_t bytes = 0;
+
+    bool operator==(const Release&) const = default;
+};
+
+// Automatic deployments wait.
+struct Hold {
+    std::string by;
+    std::string why;
+    TimePoint since{};
+
+    bool operator==(const Hold&) const = default;
+};
+
+enum class AppState { none, live, degraded, down, stopped };
+std::string_view to_string(AppState state);
+std::optional<AppState> parse_app_state(std::string_view text);
+
+// The app's row: what is live, what is stable, and what a restart must know.
+struct App {
+    std::string name;
+    std::int64_t epoch = 0;
+    ReleaseNumber live = 0;
+    ReleaseNumber stable = 0;  // what boots
+    std::optional<Hold> hold;
+    bool stopped = false;       // `belay stop`
+    bool degraded = false;      // a rollback failed, or there was no way back
+    bool removed = false;       // tombstone
+    int uid_base = 0;           // fetch, build, run = base, base + 1, base + 2; 0: none
+    int superseded_in_row = 0;  // running deployments superseded one after the other
+    ReleaseNumber last_release = 0;  // highest number ever reserved
+    std::string last_seen_commit;    // tip last seen (spec/decisions.md 7)
+
+    bool operator==(const App&) const = default;
+};
+
+// Numeric ids of the app's three users; -1: all run as the daemon itself.
+struct AppUsers {
+    int fetch = -1;
+    int build = -1;
+    int run = -1;
+
+    bool separate() const { return run >= 0; }
+    bool operator==(const AppUsers&) const = default;
+};
+
+// All that starting one process of a sealed release needs (manifest schema, spec/decisions.md 4).
+struct ProcessPlan {
+    std::string name;
+    int instances = 1;
+    std::vector<std::string> argv;
+    std::string env_file;  // secrets/APP/NUMBER/PROCESS.env
+    int uid = -1;          // -1: as the daemon
+    int gid = -1;
+    ResourceLimits limits;
+    bool overlap = true;
+    std::string stop_signal = "TERM";
+    std::string stop_to = "tree";
+    Millis stop_timeout{30'000};
+    bool socket_activation = false;
+    std::vector<int> ports;  // one per instance of the process that serves; what it had last
+
+    bool operator==(const ProcessPlan&) const = default;
+};
+
+// How the proxy shows it.
+struct RoutePlan {
+    std::vector<std::string> hosts;
+    std::string path_prefix = "/";
+    std::vector<std::string> listen;
+    Millis drain{30'000};
+
+    bool operator==(const RoutePlan&) const = default;
+};
+
+inline constexpr int kManifestSchema = 1;
+
+// releases/APP/NUMBER.json without its file list.
+struct Manifest {
+    int schema = kManifestSchema;
+    std::string app;
+    ReleaseNumber number = 0;
+    std::string commit;
+    std::string ref;
+    DeploymentId deployment;
+    std::string config;  // hash
+    std::string build_key;
+    std::string directory;  // absolute
+    TimePoint sealed_at{};
+    std::int64_t bytes = 0;
+    std::int64_t files = 0;
+    std::vector<ProcessPlan> processes;
+    Health health;
+    RoutePlan route;
+    Traffic traffic;
+
+    bool operator==(const Manifest&) const = default;
+};
+
+// live/APP.json: what must run after a boot, readable without the database.
+struct LiveManifest {
+    int schema = kManifestSchema;
+    std::string app;
+    std::int64_t epoch = 0;
+    bool stopped = false;
+    std::optional<Manifest> stable;  // what boots
+    std::optional<Manifest> live;    // what has the traffic; equal to stable but for a bake
+
+    bool operator==(const LiveManifest&) const = default;
+};
+
+// One process instance that was started (table runs).
+struct Run {
+    std::string id;  // APP.RELEASE.PROCESS.INSTANCE.GENERATION
+    std::string app;
+    ReleaseNumber release = 0;
+    std::string process;
+    int instance = 1;
+    int generation = 1;
+    int port = 0;
+    int pid = 0;
+    TimePoint started_at{};
+    TimePoint ended_at{};  // 0: runs
+    std::optional<int> exit_code;
+    std::optional<int> signal;
+
+    bool operator==(const Run&) const = default;
+};
+
+}  // namespace belay::domain

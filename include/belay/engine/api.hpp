@@ -1,0 +1,195 @@
+// What the faces (HTTP, and through it the command line) may ask of the engine.
+#pragma once
+
+#include <belay/async/task.hpp>
+#include <belay/domain/deployment.hpp>
+#include <belay/domain/event.hpp>
+#include <belay/domain/push.hpp>
+#include <belay/domain/release.hpp>
+#include <belay/ports/config_source.hpp>
+#include <belay/ports/store.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace belay::engine {
+
+// One running process instance of an app, for `belay status`.
+struct ProcessView {
+    std::string run_id;
+    std::string process;
+    int instance = 1;
+    ReleaseNumber release = 0;
+    std::string state;  // running, backing_off, exited, gone
+    int pid = 0;
+    int port = 0;
+    int restarts = 0;
+    TimePoint started_at{};
+};
+
+struct LiveView {
+    ReleaseNumber release = 0;
+    std::string commit;
+    TimePoint since{};
+    std::string health;  // healthy, unhealthy, flapping, unknown, unverified
+};
+
+struct AppView {
+    std::string name;
+    domain::AppState state = domain::AppState::none;
+    std::optional<domain::Hold> hold;
+    std::optional<LiveView> live;
+    ReleaseNumber standby = 0;
+    ReleaseNumber stable = 0;
+    std::optional<domain::Deployment> deployment;  // the active one, else the newest queued
+    std::vector<domain::Deployment> queued;
+    std::vector<ProcessView> processes;
+    std::string config_error;  // first complaint of the app's file; empty: none
+    bool orphaned = false;     // its file is gone
+    bool config_newer = false;  // the file is newer than the live release
+    std::string file;
+    std::string repo;
+    std::string branch;
+    std::vector<std::string> urls;  // where it answers
+};
+
+struct DeploymentView {
+    domain::Deployment deployment;
+    std::vector<domain::Stage> stages;
+    std::vector<domain::Probe> probes;
+    std::vector<std::string> log_tail;  // of the failed stage, else of the newest one
+};
+
+// Where a log is on disk; the faces read and follow the file themselves.
+struct LogSource {
+    std::string path;
+    std::string name;             // stage or process.instance
+    bool live = false;            // may still grow
+    std::vector<Secret> mask;     // to be applied to what is shown: app logs are stored as they come
+    std::optional<DeploymentId> deployment;  // its end ends a follow
+};
+
+// How one delivery was answered (spec/interfaces.md §4).
+struct HookAnswer {
+    int status_code = 200;
+    DeliveryId delivery;
+    DeploymentId deployment;  // 0: none
+    domain::Decision decision = domain::Decision::ignored;
+    std::string reason;
+};
+
+// What the hook endpoint must know to judge a request before anything is parsed.
+struct HookSettings {
+    std::vector<Secret> secrets;  // empty: the endpoint does not exist for this app
+    std::string forge;            // name or "auto"
+};
+
+struct DeployRequest {
+    std::string ref;     // branch, tag or full ref; empty: what the app follows
+    std::string commit;  // full id; empty: the tip
+    bool force = false;
+    std::string by;  // who asked, for the record
+};
+
+struct RollbackRequest {
+    ReleaseNumber to = 0;  // 0: the last healthy one before live
+    bool hold = true;
+    std::string by;
+};
+
+struct Accepted {
+    DeploymentId deployment;
+    std::string note;  // "superseded d12", "waits: the app is on hold"
+};
+
+struct ReloadReport {
+    bool ok = true;
+    std::vector<ports::Complaint> complaints;
+    // app -> one line of what changed: "added", "gone: orphaned", "changed: [build] run, [traffic] bake"
+    std::vector<std::pair<std::string, std::string>> changes;
+};
+
+struct ServerStatus {
+    std::string version;
+    TimePoint started_at{};
+    int pid = 0;
+    int proxy_pid = 0;  // 0: not running
+    bool ready = false;
+    std::vector<std::string> problems;  // what keeps it from being ready, or limits it: plain sentences
+    bool separate_users = false;        // false: pushed code has the daemon's rights
+    std::string state_directory;
+    std::vector<std::string> proxy_listen;
+    std::string public_url;
+};
+
+// What `belay run` needs to start a one-off command, as the CLI's side executes nothing itself.
+struct OneOff {
+    std::string app;
+    std::vector<std::string> argv;
+};
+
+// Subscribers see every event after it is durable, on the loop, in order.
+using EventSink = std::function<void(const domain::EventRecord&)>;
+
+// Loop thread only. Every Task is answered from memory or one store access; commands return once the request is durable, not
+// when the work is done.
+class Api {
+  public:
+    virtual ~Api() = default;
+
+    // --- deliveries
+    virtual std::optional<HookSettings> hook_settings(const std::string& app) = 0;
+    // `push` was verified. Returns after the commit; Errc::unavailable or disk_full: nothing was stored, answer 503.
+    virtual Task<Result<HookAnswer>> submit(std::string app, std::string forge, domain::Push push,
+                                            std::string body_digest) = 0;
+    // A request that was refused before it could be understood, for the record (bad signature of an existing app, malformed).
+    virtual Task<void> record_refusal(std::string app, std::string forge, int status_code, std::string reason) = 0;
+    virtual Task<Result<HookAnswer>> redeliver(DeliveryId id) = 0;
+    virtual Task<Result<std::vector<domain::Delivery>>> deliveries(std::string app, ports::Page page) = 0;
+    virtual Task<Result<domain::Delivery>> delivery(DeliveryId id) = 0;
+
+    // --- reading
+    virtual ServerStatus server_status() = 0;
+    virtual std::vector<AppView> apps() = 0;
+    virtual Result<AppView> app(const std::string& name) = 0;
+    virtual Task<Result<std::vector<domain::Deployment>>> deployments(std::string app, ports::Page page) = 0;
+    virtual Task<Result<DeploymentView>> deployment(DeploymentId id) = 0;
+    virtual Task<Result<std::vector<domain::Release>>> releases(std::string app) = 0;
+    // Sentences from the delivery to the outcome, one line each; for a commit prefix, a delivery or a deployment.
+    virtual Task<Result<std::vector<std::string>>> why(std::string what) = 0;
+    // stage empty: all of the deployment's stages in order.
+    virtual Task<Result<std::vector<LogSource>>> stage_logs(DeploymentId id, std::string stage) = 0;
+    // The live release's processes; process empty: all.
+    virtual Result<std::vector<LogSource>> app_logs(const std::string& app, const std::string& process) = 0;
+    virtual Task<Result<std::vector<domain::EventRecord>>> events(std::int64_t after, int limit, std::string app,
+                                                                  DeploymentId deployment) = 0;
+    // Dropping the subscription ends it.
+    [[nodiscard]] virtual async::Subscription subscribe(EventSink sink) = 0;
+
+    // --- acting
+    virtual Task<Result<Accepted>> deploy(std::string app, DeployRequest request) = 0;
+    virtual Task<Result<Accepted>> rollback(std::string app, RollbackRequest request) = 0;
+    virtual Task<Result<Accepted>> cancel(DeploymentId id, std::string by) = 0;
+    virtual Task<Result<Accepted>> approve(DeploymentId id, std::string by) = 0;
+    virtual Task<Result<Accepted>> reject(DeploymentId id, std::string why, std::string by) = 0;
+    virtual Task<Result<void>> hold(std::string app, std::string why, std::string by) = 0;
+    virtual Task<Result<void>> resume(std::string app, std::string by) = 0;
+    virtual Task<Result<Accepted>> restart(std::string app, std::string by) = 0;
+    virtual Task<Result<void>> stop(std::string app, std::string by) = 0;
+    virtual Task<Result<Accepted>> start(std::string app, std::string by) = 0;
+    virtual Task<Result<void>> remove(std::string app, bool purge, std::string by) = 0;
+    virtual Task<Result<ReloadReport>> reload() = 0;
+    // Ends the proxy and all live releases, then the daemon; returns when it has begun.
+    virtual Task<Result<void>> shutdown() = 0;
+    // Runs a command in the live release's directory and environment; output goes to `output` as it comes (masked). Returns the
+    // exit code (128 + signal).
+    virtual Task<Result<int>> run(OneOff command, std::function<Task<bool>(std::string)> output) = 0;
+};
+
+}  // namespace belay::engine

@@ -1,0 +1,316 @@
+#include <belay/domain/transition.hpp>
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace belay::domain {
+namespace {
+
+using enum State;
+
+Transition to(Deployment next, State state, Effect effect) {
+    next.state = state;
+    return {std::move(next), effect};
+}
+
+Transition end(Deployment next, State state, Reason reason, Effect effect) {
+    auto stage = std::string(to_string(next.state));
+    if (next.failure.reason == Reason::none) {
+        next.failure.reason = reason;
+        next.failure.stage = std::move(stage);
+    }
+    next.state = state;
+    return {std::move(next), effect};
+}
+
+// The first state that needs the sealed release.
+Transition after_seal(const Deployment& deployment, const Course& course) {
+    if (deployment.superseded_by)
+        return end(deployment, superseded, Reason::superseded, Effect::discard);
+    if (course.release_command && deployment.plan != Plan::restart)
+        return to(deployment, releasing, Effect::run_release_command);
+    return to(deployment, starting, Effect::start);
+}
+
+// The candidate has the traffic and proved bad, or somebody wants the old one back.
+Transition leave(const Deployment& deployment, const Failure& failure, bool asked) {
+    auto next = deployment;
+    next.failure = failure;
+    if (next.previous == 0)
+        return end(next, asked ? canceled : failed, failure.reason, Effect::take_down);
+    // Never a rollback of a rollback, never over an irreversible step, unless a person asks.
+    if (!asked && (next.no_way_back || next.trigger == Trigger::rollback))
+        return end(next, failed, failure.reason, Effect::hold_degraded);
+    return to(next, rolling_back, Effect::roll_back);
+}
+
+bool before_switch(State state) { return state < switching; }
+
+Result<Transition> on_failed(const Deployment& deployment, const Failure& failure) {
+    auto next = deployment;
+    next.failure = failure;
+    if (next.failure.stage.empty()) next.failure.stage = to_string(deployment.state);
+    if (deployment.state == rolling_back) {
+        auto first = deployment.failure;  // why it was rolled back at all
+        next.failure.reason = Reason::rollback_failed;
+        next.failure.detail = fmt::format("{}; rolled back because of {}: {}", failure.detail,
+                                          to_string(first.reason), first.detail);
+        return end(next, failed, Reason::rollback_failed, Effect::hold_degraded);
+    }
+    if (deployment.state == draining || deployment.state == baking)
+        return leave(deployment, next.failure, false);
+    return end(next, failed, failure.reason, Effect::discard);
+}
+
+Result<Transition> on_cancel(const Deployment& deployment) {
+    if (before_switch(deployment.state)) {
+        auto next = deployment;
+        next.cancel_requested = true;
+        return end(next, canceled, Reason::canceled, Effect::discard);
+    }
+    if (deployment.state == draining || deployment.state == baking) {
+        auto next = deployment;
+        next.cancel_requested = true;
+        return leave(next, Failure{Reason::canceled, std::string(to_string(deployment.state)),
+                                   "canceled by request", {}, {}},
+                     true);
+    }
+    return Error{Errc::conflict,
+                 fmt::format("{} is {} and can't be canceled now", to_string(deployment.id),
+                             to_string(deployment.state))};
+}
+
+// A step that can simply be taken up again, a bounded number of times.
+Transition again(const Deployment& deployment, State state, Effect effect) {
+    auto next = deployment;
+    if (next.attempt >= kAttemptsMax) {
+        next.failure = Failure{Reason::interrupted, std::string(to_string(deployment.state)),
+                               fmt::format("the daemon was stopped {} times while it ran", next.attempt),
+                               {}, {}};
+        return end(next, failed, Reason::interrupted, Effect::discard);
+    }
+    ++next.attempt;
+    return to(next, state, effect);
+}
+
+Transition on_interrupted(const Deployment& deployment, const Event& event, const Course& course) {
+    switch (deployment.state) {
+        case queued:
+            return {deployment, Effect::none};
+        case fetching:
+        case building:
+        case testing:
+            return again(deployment, fetching, Effect::fetch);
+        case awaiting_approval:
+            return {deployment, Effect::ask_approval};
+        case sealing:
+            if (event.sealed) return after_seal(deployment, course);
+            if (deployment.plan == Plan::copy) return again(deployment, sealing, Effect::seal);
+            return again(deployment, fetching, Effect::fetch);
+        case releasing: {
+            if (course.release_idempotent) return again(deployment, releasing, Effect::run_release_command);
+            auto next = deployment;
+            next.failure = Failure{Reason::interrupted, "releasing",
+                                   "the daemon was stopped while the release command ran, and it is not "
+                                   "declared idempotent, so it was not run again",
+                                   {}, {}};
+            return end(next, failed, Reason::interrupted, Effect::discard);
+        }
+        case starting:
+            return again(deployment, starting, Effect::start);
+        case verifying:
+            if (event.rebooted) return again(deployment, starting, Effect::start);
+            return again(deployment, verifying, Effect::verify);
+        case switching:
+            if (event.rebooted) return again(deployment, starting, Effect::start);
+            if (event.serving) return again(deployment, switching, Effect::switch_traffic);
+            return again(deployment, verifying, Effect::verify);
+        case draining:
+        case baking:
+            if (event.rebooted) return again(deployment, starting, Effect::start);
+            // The switch is committed: it must never end as failed(interrupted) with discard.
+            return {deployment, Effect::bake};
+        case rolling_back:
+            return {deployment, Effect::roll_back};
+        default:
+            return {deployment, Effect::none};
+    }
+}
+
+Error misfit(const Deployment& deployment, EventKind kind) {
+    return Error{Errc::conflict, fmt::format("{} is {}: {} does not fit", to_string(deployment.id),
+                                             to_string(deployment.state), to_string(kind))};
+}
+
+}  // namespace
+
+std::string_view to_string(EventKind kind) {
+    switch (kind) {
+        case EventKind::picked:
+            return "picked";
+        case EventKind::fetched:
+            return "fetched";
+        case EventKind::build_passed:
+            return "build_passed";
+        case EventKind::test_passed:
+            return "test_passed";
+        case EventKind::approved:
+            return "approved";
+        case EventKind::sealed:
+            return "sealed";
+        case EventKind::release_passed:
+            return "release_passed";
+        case EventKind::started:
+            return "started";
+        case EventKind::verified:
+            return "verified";
+        case EventKind::switched:
+            return "switched";
+        case EventKind::drained:
+            return "drained";
+        case EventKind::bake_passed:
+            return "bake_passed";
+        case EventKind::rolled_back:
+            return "rolled_back";
+        case EventKind::failed:
+            return "failed";
+        case EventKind::cancel:
+            return "cancel";
+        case EventKind::reject:
+            return "reject";
+        case EventKind::supersede:
+            return "supersede";
+        case EventKind::interrupted:
+            return "interrupted";
+    }
+    return "";
+}
+
+std::string_view to_string(Effect effect) {
+    switch (effect) {
+        case Effect::none:
+            return "none";
+        case Effect::fetch:
+            return "fetch";
+        case Effect::build:
+            return "build";
+        case Effect::test:
+            return "test";
+        case Effect::ask_approval:
+            return "ask_approval";
+        case Effect::seal:
+            return "seal";
+        case Effect::run_release_command:
+            return "run_release_command";
+        case Effect::start:
+            return "start";
+        case Effect::verify:
+            return "verify";
+        case Effect::switch_traffic:
+            return "switch_traffic";
+        case Effect::drain:
+            return "drain";
+        case Effect::bake:
+            return "bake";
+        case Effect::promote:
+            return "promote";
+        case Effect::roll_back:
+            return "roll_back";
+        case Effect::discard:
+            return "discard";
+        case Effect::take_down:
+            return "take_down";
+        case Effect::hold_degraded:
+            return "hold_degraded";
+    }
+    return "";
+}
+
+Result<Transition> apply(const Deployment& deployment, const Event& event, const Course& course) {
+    const auto state = deployment.state;
+    if (is_end(state)) return misfit(deployment, event.kind);
+    switch (event.kind) {
+        case EventKind::picked:
+            if (state != queued) break;
+            if (deployment.plan == Plan::copy) return to(deployment, sealing, Effect::seal);
+            if (deployment.plan == Plan::restart)
+                return event.warm ? to(deployment, switching, Effect::switch_traffic)
+                                  : to(deployment, starting, Effect::start);
+            return to(deployment, fetching, Effect::fetch);
+        case EventKind::fetched:
+            if (state != fetching) break;
+            return to(deployment, building, Effect::build);
+        case EventKind::build_passed:
+            if (state != building) break;
+            return to(deployment, testing, Effect::test);
+        case EventKind::test_passed:
+            if (state != testing) break;
+            if (course.approval && !deployment.approved)
+                return to(deployment, awaiting_approval, Effect::ask_approval);
+            return to(deployment, sealing, Effect::seal);
+        case EventKind::approved: {
+            if (state != awaiting_approval) break;
+            auto next = deployment;
+            next.approved = true;
+            return to(next, sealing, Effect::seal);
+        }
+        case EventKind::sealed:
+            if (state != sealing) break;
+            return after_seal(deployment, course);
+        case EventKind::release_passed: {
+            if (state != releasing) break;
+            auto next = deployment;
+            next.no_way_back = next.no_way_back || event.no_way_back;
+            if (next.superseded_by) return end(next, superseded, Reason::superseded, Effect::discard);
+            return to(next, starting, Effect::start);
+        }
+        case EventKind::started:
+            if (state != starting) break;
+            return to(deployment, verifying, Effect::verify);
+        case EventKind::verified:
+            if (state != verifying) break;
+            return to(deployment, switching, Effect::switch_traffic);
+        case EventKind::switched:
+            if (state != switching) break;
+            return to(deployment, draining, Effect::drain);
+        case EventKind::drained:
+            if (state != draining) break;
+            return to(deployment, baking, Effect::bake);
+        case EventKind::bake_passed:
+            if (state != baking) break;
+            return to(deployment, healthy, Effect::promote);
+        case EventKind::rolled_back:
+            if (state != rolling_back) break;
+            return end(deployment, rolled_back, deployment.failure.reason, Effect::none);
+        case EventKind::failed:
+            if (state == queued) break;
+            return on_failed(deployment, event.failure);
+        case EventKind::cancel:
+            return on_cancel(deployment);
+        case EventKind::reject:
+            if (state != awaiting_approval) break;
+            return end(deployment, canceled, Reason::rejected, Effect::discard);
+        case EventKind::supersede: {
+            auto next = deployment;
+            next.superseded_by = event.by;
+            if (state == releasing) return Transition{next, Effect::none};
+            if (!before_switch(state)) break;
+            return end(next, superseded, Reason::superseded, Effect::discard);
+        }
+        case EventKind::interrupted:
+            return on_interrupted(deployment, event, course);
+    }
+    return misfit(deployment, event.kind);
+}
+
+bool may_supersede(const Deployment& deployment, int superseded_in_row) {
+    // A person's rollback or restart is not overtaken by a push.
+    if (deployment.plan == Plan::restart) return false;
+    if (!before_switch(deployment.state)) return false;
+    if (deployment.state == queued) return true;
+    if (deployment.superseded_by) return false;  // it is on its way out
+    return superseded_in_row < kSupersededInRowMax;
+}
+
+}  // namespace belay::domain
