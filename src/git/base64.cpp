@@ -6,7 +6,8 @@
 namespace belay::git {
 namespace {
 
-constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kAlphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 }  // namespace
 
@@ -44,7 +45,9 @@ std::string encode_base64(std::string_view bytes) {
             group = (group << 8U) | (j < count ? static_cast<unsigned char>(bytes[i + j]) : 0U);
         }
         for (std::size_t j = 0; j < 4; ++j) {
-            out.push_back(j <= count ? kAlphabet[(group >> (18U - 6U * static_cast<unsigned>(j))) & 0x3fU] : '=');
+            out.push_back(j <= count
+                              ? kAlphabet[(group >> (18U - 6U * static_cast<unsigned>(j))) & 0x3fU]
+                              : '=');
         }
     }
     return out;

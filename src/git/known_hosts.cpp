@@ -22,8 +22,9 @@ const unsigned char* as_bytes(std::string_view text) {
 
 std::string lower(std::string_view text) {
     std::string out(text);
-    std::ranges::transform(out, out.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::ranges::transform(out, out.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    });
     return out;
 }
 
@@ -59,8 +60,8 @@ bool matches_hash(std::string_view hashed, std::string_view name) {
     if (!salt || !expected) return false;
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned length = 0;
-    HMAC(EVP_sha1(), salt->data(), static_cast<int>(salt->size()), as_bytes(name), name.size(), digest.data(),
-         &length);
+    HMAC(EVP_sha1(), salt->data(), static_cast<int>(salt->size()), as_bytes(name), name.size(),
+         digest.data(), &length);
     return *expected == std::string_view(reinterpret_cast<const char*>(digest.data()), length);
 }
 
@@ -129,8 +130,10 @@ void for_each_line(const std::vector<KnownHostsFile>& files, std::string_view na
     }
 }
 
-// A key that is revoked anywhere is never good; a key that fits makes other lines of the host irrelevant.
-HostKeyVerdict judge(const std::vector<KnownHostsFile>& files, std::string_view name, std::string_view key) {
+// A key that is revoked anywhere is never good; a key that fits makes other lines of the host
+// irrelevant.
+HostKeyVerdict judge(const std::vector<KnownHostsFile>& files, std::string_view name,
+                     std::string_view key) {
     using Kind = HostKeyVerdict::Kind;
     HostKeyVerdict verdict;
     auto type = key_type(key);
@@ -168,14 +171,16 @@ HostKeyVerdict judge_host_key(const std::vector<KnownHostsFile>& files, std::str
                               std::uint16_t port, std::string_view key) {
     auto verdict = judge(files, known_hosts_name(host, port), key);
     if (port == 22 || verdict.kind != HostKeyVerdict::Kind::unknown) return verdict;
-    // As ssh does: a line without the port serves where it fits, and accuses nobody where it doesn't.
+    // As ssh does: a line without the port serves where it fits, and accuses nobody where it
+    // doesn't.
     auto plain = judge(files, lower(host), key);
-    bool decides = plain.kind == HostKeyVerdict::Kind::known || plain.kind == HostKeyVerdict::Kind::revoked;
+    bool decides =
+        plain.kind == HostKeyVerdict::Kind::known || plain.kind == HostKeyVerdict::Kind::revoked;
     return decides ? plain : verdict;
 }
 
-std::vector<std::string> lines_for_host(const std::vector<KnownHostsFile>& files, std::string_view host,
-                                        std::uint16_t port) {
+std::vector<std::string> lines_for_host(const std::vector<KnownHostsFile>& files,
+                                        std::string_view host, std::uint16_t port) {
     std::vector<std::string> lines;
     auto name = known_hosts_name(host, port);
     auto collect = [&](const Line& line) {
@@ -194,8 +199,10 @@ std::string known_hosts_name(std::string_view host, std::uint16_t port) {
 std::string fingerprint(std::string_view key) {
     std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
     SHA256(as_bytes(key), key.size(), digest.data());
-    auto text = encode_base64(std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()));
-    while (text.ends_with('=')) text.pop_back();
+    auto text = encode_base64(
+        std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()));
+    while (text.ends_with('='))
+        text.pop_back();
     return "SHA256:" + text;
 }
 

@@ -25,7 +25,8 @@ bool is_host(std::string_view host) {
 }
 
 bool is_v6(std::string_view host) {
-    return !host.empty() && host.find_first_not_of("0123456789abcdefABCDEF:.%") == std::string_view::npos;
+    return !host.empty() &&
+           host.find_first_not_of("0123456789abcdefABCDEF:.%") == std::string_view::npos;
 }
 
 bool is_user(std::string_view user) {
@@ -47,7 +48,8 @@ Authority split_authority(std::string_view text) {
         parts.user = text.substr(0, at);
         text.remove_prefix(at + 1);
         if (parts.user->find(':') != std::string_view::npos) {
-            parts.problem = "a password in the address would end up in logs: give it as [credentials] token";
+            parts.problem =
+                "a password in the address would end up in logs: give it as [credentials] token";
             return parts;
         }
         if (!is_user(*parts.user)) parts.problem = "the user's name has characters that none has";
@@ -62,7 +64,8 @@ Authority split_authority(std::string_view text) {
     auto end = std::min(text.find(':'), text.size());
     parts.host = text.substr(0, end);
     parts.rest = text.substr(end);
-    if (!is_host(parts.host) && parts.problem == nullptr) parts.problem = "this is not a host's name";
+    if (!is_host(parts.host) && parts.problem == nullptr)
+        parts.problem = "this is not a host's name";
     return parts;
 }
 
@@ -76,25 +79,29 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 Result<RepositoryUrl> parse_with_scheme(std::string_view text, std::size_t colon) {
     RepositoryUrl url;
     url.scheme = text.substr(0, colon);
-    std::ranges::transform(url.scheme, url.scheme.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::ranges::transform(url.scheme, url.scheme.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    });
     if (url.scheme == "git+ssh" || url.scheme == "ssh+git") url.scheme = "ssh";
     if (std::ranges::find(kSchemes, url.scheme) == kSchemes.end()) {
-        return invalid(text, fmt::format("{}:// is none of {}", url.scheme, fmt::join(kSchemes, ", ")));
+        return invalid(text,
+                       fmt::format("{}:// is none of {}", url.scheme, fmt::join(kSchemes, ", ")));
     }
     auto rest = text.substr(colon + 3);
     auto slash = std::min(rest.find('/'), rest.size());
     url.path = rest.substr(slash);
     if (url.path.size() < 2) return invalid(text, "it names no path");
     if (url.scheme == "file") {
-        if (slash != 0) return invalid(text, "file:// takes an absolute path: file:///srv/git/app.git");
+        if (slash != 0)
+            return invalid(text, "file:// takes an absolute path: file:///srv/git/app.git");
         return url;
     }
     auto parts = split_authority(rest.substr(0, slash));
     if (parts.problem != nullptr) return invalid(text, parts.problem);
     if (!parts.rest.empty()) {
         auto port = parse_port(parts.rest.substr(1));
-        if (parts.rest.front() != ':' || !port) return invalid(text, "the port is no number from 1 to 65535");
+        if (parts.rest.front() != ':' || !port)
+            return invalid(text, "the port is no number from 1 to 65535");
         url.port = *port;
     }
     url.host = parts.host;
@@ -106,19 +113,23 @@ Result<RepositoryUrl> parse_scp_like(std::string_view text) {
     auto parts = split_authority(text);
     if (parts.problem != nullptr) return invalid(text, parts.problem);
     if (parts.rest.size() < 2 || parts.rest.front() != ':') {
-        return invalid(text,
-                       "write https://host/path, ssh://git@host/path, git@host:path, or an absolute path");
+        return invalid(
+            text,
+            "write https://host/path, ssh://git@host/path, git@host:path, or an absolute path");
     }
     RepositoryUrl url;
     url.scheme = "ssh";
     url.user = parts.user.value_or("git");
     url.host = parts.host;
     url.path = parts.rest.substr(1);
-    if (url.path.front() == '-') return invalid(text, "a path that begins with \"-\" would be an option");
+    if (url.path.front() == '-')
+        return invalid(text, "a path that begins with \"-\" would be an option");
     return url;
 }
 
-bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+bool is_control(char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
 
 }  // namespace
 
@@ -134,7 +145,8 @@ std::uint16_t RepositoryUrl::effective_port() const {
 std::string RepositoryUrl::text() const {
     if (scheme == "file") return path;
     auto shown_host = host.find(':') == std::string::npos ? host : fmt::format("[{}]", host);
-    if (scheme == "ssh" && !path.starts_with('/')) return fmt::format("{}@{}:{}", user, shown_host, path);
+    if (scheme == "ssh" && !path.starts_with('/'))
+        return fmt::format("{}@{}:{}", user, shown_host, path);
     return fmt::format("{}://{}{}{}{}", scheme, scheme == "ssh" ? user + "@" : "", shown_host,
                        port == 0 ? "" : fmt::format(":{}", port), path);
 }
@@ -143,7 +155,8 @@ Result<RepositoryUrl> parse_repository_url(std::string_view text) {
     if (text.empty()) return invalid(text, "it is empty");
     if (text.size() > 2048) return invalid(text.substr(0, 80), "longer than 2048 characters");
     if (std::ranges::any_of(text, is_control)) return invalid(text, "it has a control character");
-    if (text.front() == '-') return invalid(text, "an address that begins with \"-\" would be an option");
+    if (text.front() == '-')
+        return invalid(text, "an address that begins with \"-\" would be an option");
     if (text.front() == '/') {
         RepositoryUrl url;
         url.scheme = "file";
@@ -155,7 +168,8 @@ Result<RepositoryUrl> parse_repository_url(std::string_view text) {
     if (colon != std::string_view::npos && colon < slash) {
         if (text.substr(colon).starts_with("://")) return parse_with_scheme(text, colon);
         if (text.substr(colon).starts_with("::")) {
-            return invalid(text, "remote helpers (transport::address) run programs and are never used");
+            return invalid(text,
+                           "remote helpers (transport::address) run programs and are never used");
         }
     }
     return parse_scp_like(text);
@@ -163,10 +177,12 @@ Result<RepositoryUrl> parse_repository_url(std::string_view text) {
 
 Result<void> check_scheme(const RepositoryUrl& url, const std::vector<std::string>& allow) {
     if (std::ranges::find(allow, url.scheme) != allow.end()) return {};
-    return Error{Errc::forbidden,
-                 fmt::format("repository {}: \"{}\" is not among [git] allow = [{}] of belay.toml; add it there if "
-                             "it is meant",
-                             url.text(), url.scheme, fmt::join(allow, ", "))};
+    return Error{
+        Errc::forbidden,
+        fmt::format(
+            "repository {}: \"{}\" is not among [git] allow = [{}] of belay.toml; add it there if "
+            "it is meant",
+            url.text(), url.scheme, fmt::join(allow, ", "))};
 }
 
 std::string scrub_credentials(std::string_view text) {

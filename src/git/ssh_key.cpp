@@ -1,7 +1,7 @@
-#include <belay/git/ssh_key.hpp>
-
 #include "base64.hpp"
 #include "ssh_wire.hpp"
+
+#include <belay/git/ssh_key.hpp>
 
 #include <fmt/format.h>
 #include <openssl/evp.h>
@@ -60,8 +60,8 @@ Result<SshKey> parse_openssh(std::string_view body) {
 
 // PKCS#8 says its algorithm only inside.
 Result<SshKey> parse_pkcs8(std::string_view text) {
-    std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())),
-                                                  &BIO_free);
+    std::unique_ptr<BIO, decltype(&BIO_free)> bio(
+        BIO_new_mem_buf(text.data(), static_cast<int>(text.size())), &BIO_free);
     std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
         PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr), &EVP_PKEY_free);
     if (!key) return kNoKey;
@@ -120,16 +120,20 @@ Result<SshKey> check_ssh_key(const std::filesystem::path& file) {
     auto key = parse_ssh_key(*text);
     if (!key) return prefixed(file.string(), key.error());
     if (key->encrypted) {
-        return Error{Errc::invalid,
-                     fmt::format("{}: the key has a passphrase, and nobody is there to type it; make one without: "
-                                 "ssh-keygen -t ed25519 -N '' -f {}",
-                                 file.string(), file.string())};
+        return Error{
+            Errc::invalid,
+            fmt::format(
+                "{}: the key has a passphrase, and nobody is there to type it; make one without: "
+                "ssh-keygen -t ed25519 -N '' -f {}",
+                file.string(), file.string())};
     }
     if (key->type == "ssh-rsa" || key->type == "ssh-dss") {
-        return Error{Errc::invalid,
-                     fmt::format("{}: an {} key, which servers refuse from this ssh library; use ed25519: ssh-keygen -t "
-                                 "ed25519 -N '' -f {}, and add its .pub as deploy key",
-                                 file.string(), key->type == "ssh-rsa" ? "RSA" : "DSA", file.string())};
+        return Error{
+            Errc::invalid,
+            fmt::format("{}: an {} key, which servers refuse from this ssh library; use ed25519: "
+                        "ssh-keygen -t "
+                        "ed25519 -N '' -f {}, and add its .pub as deploy key",
+                        file.string(), key->type == "ssh-rsa" ? "RSA" : "DSA", file.string())};
     }
     return key;
 }

@@ -10,7 +10,8 @@ namespace belay::git {
 inline std::optional<std::uint32_t> take_number(std::string_view& bytes) {
     if (bytes.size() < 4) return std::nullopt;
     std::uint32_t value = 0;
-    for (char c : bytes.substr(0, 4)) value = (value << 8U) | static_cast<unsigned char>(c);
+    for (char c : bytes.substr(0, 4))
+        value = (value << 8U) | static_cast<unsigned char>(c);
     bytes.remove_prefix(4);
     return value;
 }
@@ -24,6 +25,8 @@ inline std::optional<std::string_view> take_string(std::string_view& bytes) {
 }
 
 // The type's name at the head of a public key's bytes; empty where there is none.
-inline std::string_view key_type(std::string_view key) { return take_string(key).value_or(std::string_view()); }
+inline std::string_view key_type(std::string_view key) {
+    return take_string(key).value_or(std::string_view());
+}
 
 }  // namespace belay::git

@@ -6,9 +6,13 @@
 namespace belay::ports {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
-bool is_number(std::string_view text) { return !text.empty() && std::ranges::all_of(text, is_digit); }
+bool is_number(std::string_view text) {
+    return !text.empty() && std::ranges::all_of(text, is_digit);
+}
 
 struct Version {
     std::vector<std::string_view> fields;  // digits only
@@ -26,7 +30,8 @@ std::vector<std::string_view> split(std::string_view text) {
     }
 }
 
-// The fields begin at the first digit; what follows them, with or without "-", is the pre-release part.
+// The fields begin at the first digit; what follows them, with or without "-", is the pre-release
+// part.
 Version parse(std::string_view tag) {
     Version version;
     auto start = std::ranges::find_if(tag, is_digit);
