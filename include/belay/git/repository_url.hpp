@@ -24,9 +24,9 @@ struct RepositoryUrl {
     bool operator==(const RepositoryUrl&) const = default;
 };
 
-// `scheme://[user@]host[:port]/path`, `[user@]host:path` (ssh), an absolute path or `file:///path`. Errc::invalid
-// says what is wrong: other schemes, "transport::address", hosts or paths that begin with "-", control characters, and
-// passwords in the address.
+// `scheme://[user@]host[:port]/path`, `[user@]host:path` (ssh), an absolute path or `file:///path`.
+// Errc::invalid says what is wrong: other schemes, "transport::address", hosts or paths that begin
+// with "-", control characters, and passwords in the address.
 Result<RepositoryUrl> parse_repository_url(std::string_view text);
 
 // Errc::forbidden names the scheme and the key that would allow it.
