@@ -31,8 +31,8 @@ class BodyCheck {
     virtual ~BodyCheck() = default;
 
     virtual void feed(std::string_view bytes) = 0;
-    // Once, after the last byte. Any of the secrets passes, in constant time, and the same work is done whatever the headers
-    // say. Errc::unauthorized for missing, malformed and wrong alike.
+    // Once, after the last byte. Any of the secrets passes, in constant time, and the same work is
+    // done whatever the headers say. Errc::unauthorized for missing, malformed and wrong alike.
     virtual Result<void> finish() = 0;
 };
 
@@ -44,7 +44,8 @@ class Forge {
     // Whether the request looks like this forge's (by its event header).
     virtual bool recognises(const HookRequest& request) const = 0;
     // `head.body` is not looked at.
-    virtual std::unique_ptr<BodyCheck> check(const HookRequest& head, const std::vector<Secret>& secrets) const = 0;
+    virtual std::unique_ptr<BodyCheck> check(const HookRequest& head,
+                                             const std::vector<Secret>& secrets) const = 0;
     // Errc::invalid names what is malformed.
     virtual Result<domain::Push> parse(const HookRequest& request) const = 0;
 
