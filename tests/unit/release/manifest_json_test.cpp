@@ -43,7 +43,7 @@ domain::Manifest full_manifest() {
     manifest.health.url = "http://127.0.0.1:9/up";
     manifest.health.method = "HEAD";
     manifest.health.headers = {{"A", "b"}};
-    manifest.health.expect_status = {{200, 204}, {301, 302}};
+    manifest.health.expect_status = {{201, 204}, {301, 302}};
     manifest.health.expect_body = "ok";
     manifest.health.run = {"true", {"a", "b"}};
     manifest.health.interval = Millis{1};
