@@ -3,7 +3,10 @@
 #define BOOST_REGEX_MAX_STATE_COUNT 2'000'000
 #include "judgement.hpp"
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"  // Boost's use of the number above
 #include <boost/regex.hpp>
+#pragma GCC diagnostic pop
 
 #include <algorithm>
 #include <stdexcept>
