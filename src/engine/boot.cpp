@@ -25,8 +25,6 @@ constexpr Millis kBootProbes{100};
 }  // namespace
 
 Task<void> EngineCore::boot() {
-    auto adopted = co_await services_.world.runtime.adopt();
-    if (!adopted) log::error("what runs could not be read", {{"error", adopted.error().message}});
     auto live = co_await services_.world.releases.read_live();
     if (!live) {
         services_.boot_problem =

@@ -442,6 +442,7 @@ Task<Result<void>> EngineCore::shutdown() {
 }
 
 Task<void> EngineCore::end_all() {
+    if (services_.hooks.let_proxy_go) services_.hooks.let_proxy_go();
     auto ended = co_await services_.world.traffic.shutdown(Millis{5'000});
     if (!ended) log::warning("the proxy did not end in order", {{"error", ended.error().message}});
     async::TaskGroup stopping(services_.world.executor);

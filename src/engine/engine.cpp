@@ -27,6 +27,7 @@ EngineCore::EngineCore(World world, EngineOptions options, Hooks hooks)
         return enqueue(app, std::move(deployment));
     };
     services_.fleet.record_with([this](domain::Run run) { return record_run(std::move(run)); });
+    services_.fleet.pass_others_to(services_.hooks.on_other_run);
     services_.world.traffic.on_connected(
         [this](const ports::TrafficHello& hello) { on_proxy_connected(hello); });
 }
