@@ -6,57 +6,21 @@
 #include <CLI/Formatter.hpp>
 
 #include <algorithm>
-#include <memory>
 
 namespace belay::cli {
 namespace {
 
-// One command's parser beside the options it was made of, to read the results from.
-struct Parser {
-    const Command* command = nullptr;
-    CLI::App* app = nullptr;
-    std::vector<std::pair<const Option*, CLI::Option*>> options;
-    std::vector<std::pair<const Positional*, CLI::Option*>> positionals;
-};
+using Parsed = std::vector<std::pair<const Option*, CLI::Option*>>;
 
 CLI::Option* add_option(CLI::App& app, const Option& option) {
     std::string names = "--" + std::string(option.name);
     if (option.letter) names += std::string(",-") + option.letter;
-    if (option.value.empty()) return app.add_flag(names);
+    if (option.value.empty()) return app.add_flag(names)->disable_flag_override();
     return app.add_option(names)->expected(1)->multi_option_policy(
         CLI::MultiOptionPolicy::TakeLast);
 }
 
-CLI::App& subcommand(CLI::App& parent, const std::string& name) {
-    auto* made = parent.add_subcommand(name);
-    made->set_help_flag();
-    made->fallthrough();
-    return *made;
-}
-
-Parser make_parser(CLI::App& root, const Command& command) {
-    auto space = command.name.find(' ');
-    auto* app = &subcommand(root, std::string(command.name.substr(0, space)));
-    if (space != std::string_view::npos) {
-        app->require_subcommand(1);
-        app = &subcommand(*app, std::string(command.name.substr(space + 1)));
-    }
-    Parser parser{&command, app, {}, {}};
-    for (const auto& option : command.options)
-        parser.options.emplace_back(&option, add_option(*app, option));
-    for (const auto& positional : command.positionals) {
-        auto* made = app->add_option(std::string(positional.name));
-        if (positional.need == Need::rest)
-            made->expected(0, -1);
-        else
-            made->expected(1);
-        parser.positionals.emplace_back(&positional, made);
-    }
-    return parser;
-}
-
-void read_options(const std::vector<std::pair<const Option*, CLI::Option*>>& options,
-                  Arguments& into) {
+void read_options(const Parsed& options, Arguments& into) {
     for (const auto& [option, parsed] : options) {
         if (parsed->count() == 0) continue;
         if (option->value.empty())
@@ -111,37 +75,80 @@ Error unexpected(const Command& command, const std::string& word) {
                      nearest(word.substr(0, word.find('=')), candidates), &command);
 }
 
-// Checked here and not by CLI11, so that the text names what a person calls it.
-Result<void> read_positionals(const Parser& parser, Arguments& into) {
-    for (const auto& [positional, parsed] : parser.positionals) {
-        const auto& given = parsed->results();
-        if (positional->need == Need::rest)
-            into.rest.insert(into.rest.begin(), given.begin(), given.end());
-        else if (!given.empty())
-            into.positionals[std::string(positional->name)] = given.back();
-        else if (positional->need == Need::required)
-            return with_hint("belay " + std::string(parser.command->name) + ": " +
-                                 std::string(positional->name) + " is missing",
-                             std::nullopt, parser.command);
+// `words` are what is left when the options are taken out.
+Result<void> read_positionals(std::vector<std::string> words, Arguments& into) {
+    for (const auto& word : words)
+        if (word.size() > 1 && word.starts_with('-')) return unexpected(*into.command, word);
+    std::reverse(words.begin(), words.end());
+    for (const auto& positional : into.command->positionals) {
+        if (positional.need == Need::rest) {
+            into.rest.insert(into.rest.begin(), words.rbegin(), words.rend());
+            return {};
+        }
+        if (words.empty() && positional.need == Need::required)
+            return with_hint("belay " + std::string(into.command->name) + ": " +
+                                 std::string(positional.name) + " is missing",
+                             std::nullopt, into.command);
+        if (words.empty()) continue;
+        into.positionals[std::string(positional.name)] = words.back();
+        words.pop_back();
     }
+    if (!words.empty()) return unexpected(*into.command, words.back());
+    if (!into.rest.empty()) return unexpected(*into.command, into.rest.front());
     return {};
 }
 
-// Words that are no option of the root, up to the first that names no command: enough to say which
-// command was meant.
-std::vector<std::string> command_words(const std::vector<std::string>& arguments) {
-    std::vector<std::string> words;
-    for (std::size_t i = 0; i < arguments.size(); ++i) {
-        const auto& word = arguments[i];
-        if (word == "--") break;
-        if (!word.starts_with('-')) {
-            words.push_back(word);
+// Indexes of the words that are neither options nor values of the common ones, which may stand
+// before the command.
+std::vector<std::size_t> word_indexes(const std::vector<std::string>& arguments) {
+    std::vector<std::size_t> indexes;
+    for (std::size_t i = 0; i < arguments.size() && arguments[i] != "--"; ++i) {
+        if (!arguments[i].starts_with('-')) {
+            indexes.push_back(i);
             continue;
         }
         for (const auto& option : common_options())
-            if (word == "--" + std::string(option.name) && !option.value.empty()) ++i;
+            if (arguments[i] == "--" + std::string(option.name) && !option.value.empty()) ++i;
     }
+    return indexes;
+}
+
+std::vector<std::string> command_words(const std::vector<std::string>& arguments) {
+    std::vector<std::string> words;
+    for (auto index : word_indexes(arguments))
+        words.push_back(arguments[index]);
     return words;
+}
+
+// CLI11 says "--ref: 1 required  missing".
+std::string explained(const CLI::ParseError& error) {
+    std::string text = error.what();
+    if (!dynamic_cast<const CLI::ArgumentMismatch*>(&error)) return text;
+    if (text.find("override") != std::string::npos)
+        return "--" + text.substr(0, text.find(' ')) + " takes no value";
+    return text.substr(0, text.find(':')) + " needs a value";
+}
+
+// The options of one command; what is left are its words.
+Result<std::vector<std::string>> parse_options(std::vector<std::string> arguments,
+                                               Arguments& into) {
+    CLI::App app;
+    app.set_help_flag();
+    app.allow_extras();
+    Parsed options;
+    for (const auto& option : common_options())
+        options.emplace_back(&option, add_option(app, option));
+    for (const auto& option : into.command->options)
+        options.emplace_back(&option, add_option(app, option));
+    std::reverse(arguments.begin(), arguments.end());
+    try {
+        app.parse(std::move(arguments));
+    } catch (const CLI::ParseError& error) {
+        return with_hint("belay " + std::string(into.command->name) + ": " + explained(error),
+                         std::nullopt, into.command);
+    }
+    read_options(options, into);
+    return app.remaining();
 }
 
 }  // namespace
@@ -179,27 +186,13 @@ Result<Arguments> parse_arguments(std::vector<std::string> arguments) {
         return with_hint("belay " + name + ": a subcommand is missing", std::nullopt, nullptr);
     if (!parsed.command) return unknown_command(words);
 
-    CLI::App root;
-    root.set_help_flag();
-    std::vector<std::pair<const Option*, CLI::Option*>> common;
-    for (const auto& option : common_options())
-        common.emplace_back(&option, add_option(root, option));
-    auto parser = make_parser(root, *parsed.command);
-    parser.app->allow_extras();
-    std::reverse(arguments.begin(), arguments.end());
-    try {
-        root.parse(std::move(arguments));
-    } catch (const CLI::ParseError& error) {
-        return with_hint("belay " + name + ": " + error.what(), std::nullopt, parsed.command);
-    }
-    if (auto extras = root.remaining(true); !extras.empty())
-        return unexpected(*parsed.command, extras.front());
-    if (!parsed.rest.empty() &&
-        (parser.positionals.empty() || parser.positionals.back().first->need != Need::rest))
-        return unexpected(*parsed.command, parsed.rest.front());
-    read_options(common, parsed);
-    read_options(parser.options, parsed);
-    if (auto read = read_positionals(parser, parsed); !read) return read.error();
+    auto indexes = word_indexes(arguments);
+    if (name.find(' ') != std::string::npos)
+        arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(indexes[1]));
+    arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(indexes[0]));
+    auto left = parse_options(std::move(arguments), parsed);
+    if (!left) return left.error();
+    if (auto read = read_positionals(std::move(*left), parsed); !read) return read.error();
     return parsed;
 }
 

@@ -86,6 +86,8 @@ int secret_set(Context& context) {
     auto name = context.args.positional("NAME");
     if (!is_variable_name(name))
         return context.usage("NAME is letters, digits and _, not starting with a digit");
+    if (name == "PORT" || name == "HOST" || name.starts_with("BELAY_"))
+        return context.usage(name + " is set by Belay itself");
     auto path = secrets_path(context);
     if (!path) return context.fail(path.error());
     auto content = content_of(*path);

@@ -59,7 +59,8 @@ std::vector<Entry> entries_of(std::string_view content) {
     return entries;
 }
 
-// Plain where no reader could mistake it, else in double quotes with \\ \" \$ and \n escaped.
+// Plain where no reader could mistake it, else in single quotes, or in double quotes with \\ \" \$
+// \n and \r escaped: what belay/config/env_file.hpp reads back as it was.
 std::string encoded(std::string_view value) {
     auto plain = [](char c) {
         return is_name_char(c) || std::string_view("./:@%+,=-").find(c) != std::string_view::npos;
@@ -75,7 +76,7 @@ std::string encoded(std::string_view value) {
         else if (c == '\r')
             text += "\\r";
         else {
-            if (c == '"' || c == '\\' || c == '$' || c == '`') text += '\\';
+            if (c == '"' || c == '\\' || c == '$') text += '\\';
             text += c;
         }
     }
