@@ -69,6 +69,7 @@ struct Connection::State {
         return GIT_EUSER;
     }
 
+    std::optional<Failure> elsewhere(const char* asking) const;
     int offer(git_credential** out, const char* user, unsigned allowed);
     int offer_key(git_credential** out, const char* user);
     int check(git_cert* certificate, bool valid, const char* host);
@@ -85,9 +86,11 @@ Connection::State& state_of(void* payload) {
     return *static_cast<Connection::State*>(payload);
 }
 
-int on_credentials(git_credential** out, const char*, const char* user, unsigned allowed,
+int on_credentials(git_credential** out, const char* url, const char* user, unsigned allowed,
                    void* payload) {
-    return state_of(payload).offer(out, user, allowed);
+    auto& state = state_of(payload);
+    if (auto failure = state.elsewhere(url)) return state.refuse(std::move(*failure));
+    return state.offer(out, user, allowed);
 }
 
 int on_certificate(git_cert* certificate, int valid, const char* host, void* payload) {
@@ -120,6 +123,19 @@ git_remote_callbacks Connection::State::callbacks() {
     callbacks.sideband_progress = on_remote_text;
     callbacks.payload = this;
     return callbacks;
+}
+
+// After a redirect it is another address that asks, and what we have is not meant for it.
+std::optional<Failure> Connection::State::elsewhere(const char* asking) const {
+    if (endpoint.url.scheme == "ssh") return std::nullopt;
+    auto url = parse_repository_url(asking);
+    if (url && same_host(*url, endpoint.url)) return std::nullopt;
+    auto name = url ? url->text() : std::string("another address");
+    return failed(
+        SourceReason::auth_failed,
+        fmt::format("{} redirects to {}, which asks for a user and token; they are not sent to "
+                    "another host: if it moved, change `repo`",
+                    endpoint.url.text(), name));
 }
 
 int Connection::State::offer(git_credential** out, const char* user, unsigned allowed) {
@@ -272,8 +288,8 @@ Outcome<void> Connection::open() {
     const auto& url = state.endpoint.url;
     auto text = url.text();
     int made = state.repository != nullptr
-                   ? git_remote_create_anonymous(Slot(state.remote), state.repository, text.c_str())
-                   : git_remote_create_detached(Slot(state.remote), text.c_str());
+                   ? git_remote_create_anonymous(state.remote.out(), state.repository, text.c_str())
+                   : git_remote_create_detached(state.remote.out(), text.c_str());
     if (made < 0) return git_failed(SourceReason::config_invalid, text);
     std::vector<std::string> lines;
     if (url.scheme == "ssh")
