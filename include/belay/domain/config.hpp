@@ -15,8 +15,8 @@
 
 namespace belay::domain {
 
-// Where a secret's value is to be found; the value itself is never part of a configuration snapshot, `inline_value` apart,
-// which is left out of snapshots and read from the file again.
+// Where a secret's value is to be found; the value itself is never part of a configuration
+// snapshot, `inline_value` apart, which is left out of snapshots and read from the file again.
 struct SecretRef {
     enum class Kind { file, env, credential, inline_value };
     Kind kind = Kind::file;
@@ -179,7 +179,7 @@ struct AppConfig {
     std::string branch = "main";  // empty: tags only
     std::string tags;             // pattern; empty: none
     std::string directory;
-    std::string submodules = "auto";  // auto true false
+    std::string submodules = "auto";              // auto true false
     std::optional<Millis> poll{Millis{300'000}};  // none: off
     bool manual_approval = false;
     std::string pipeline = "server";

@@ -31,8 +31,10 @@ class Forge {
     virtual std::string_view name() const = 0;
     // Whether the request looks like this forge's (by its event header).
     virtual bool recognises(const HookRequest& request) const = 0;
-    // Any of the secrets passes, in constant time. Errc::unauthorized for missing, malformed and wrong alike.
-    virtual Result<void> verify(const HookRequest& request, const std::vector<Secret>& secrets) const = 0;
+    // Any of the secrets passes, in constant time. Errc::unauthorized for missing, malformed and
+    // wrong alike.
+    virtual Result<void> verify(const HookRequest& request,
+                                const std::vector<Secret>& secrets) const = 0;
     // Errc::invalid names what is malformed.
     virtual Result<domain::Push> parse(const HookRequest& request) const = 0;
 };
