@@ -1,6 +1,7 @@
 // What the faces (HTTP, and through it the command line) may ask of the engine.
 #pragma once
 
+#include <belay/async/cancel.hpp>
 #include <belay/async/task.hpp>
 #include <belay/domain/deployment.hpp>
 #include <belay/domain/event.hpp>

@@ -1,0 +1,65 @@
+#include "config/reference.hpp"
+
+#include <fmt/format.h>
+
+namespace belay::config {
+namespace {
+
+// A | would end the cell.
+std::string cell(std::string content) {
+    for (std::size_t at = 0; (at = content.find('|', at)) != content.npos; at += 2)
+        content.insert(at, "\\");
+    return content;
+}
+
+std::string row(const KeyInfo& key) {
+    auto value =
+        key.default_value.empty() ? std::string("—") : fmt::format("`{}`", key.default_value);
+    auto about = key.about;
+    if (!key.later.empty()) about += fmt::format(" *Not in effect yet: {}.*", key.later);
+    return fmt::format("| `{}` | {} | {} | {} |\n", key.name, cell(key.type), cell(value),
+                       cell(about));
+}
+
+void add_section(const std::string& path, const std::string& about,
+                 const std::vector<KeyInfo>& keys, std::string& text) {
+    std::string rows;
+    for (const auto& key : keys)
+        if (key.keys.empty()) rows += row(key);
+    if (!path.empty()) text += fmt::format("### `[{}]`\n\n{}\n\n", path, about);
+    if (!rows.empty())
+        text += "| key | type | default | meaning |\n| --- | --- | --- | --- |\n" + rows + "\n";
+    for (const auto& key : keys) {
+        if (key.name == "defaults" && path.empty()) continue;  // an app's keys
+        auto later =
+            key.later.empty() ? std::string() : fmt::format(" *Not in effect yet: {}.*", key.later);
+        if (!key.keys.empty())
+            add_section(joined(path, key.name), key.about + later, key.keys, text);
+    }
+}
+
+void add_paths(const std::string& path, const std::vector<KeyInfo>& keys,
+               std::vector<std::string>& paths) {
+    for (const auto& key : keys) {
+        paths.push_back(joined(path, key.name));
+        if (key.name != "defaults") add_paths(paths.back(), key.keys, paths);
+    }
+}
+
+}  // namespace
+
+std::string key_reference(const std::vector<KeyInfo>& keys) {
+    std::string text;
+    add_section("", "", keys, text);
+    while (text.ends_with("\n\n"))
+        text.pop_back();
+    return text;
+}
+
+std::vector<std::string> key_paths(const std::vector<KeyInfo>& keys) {
+    std::vector<std::string> paths;
+    add_paths("", keys, paths);
+    return paths;
+}
+
+}  // namespace belay::config
