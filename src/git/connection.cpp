@@ -25,6 +25,17 @@ bool contains(std::string_view text, std::string_view part) {
     return text.find(part) != std::string_view::npos;
 }
 
+// A server may well repeat what it was sent.
+std::string without(std::string_view text, std::string_view secret) {
+    std::string out(text);
+    if (secret.empty()) return out;
+    for (auto at = out.find(secret); at != std::string::npos; at = out.find(secret, at)) {
+        out.replace(at, secret.size(), "***");
+        at += 3;
+    }
+    return out;
+}
+
 bool is_mirrored(std::string_view name) {
     return name.starts_with("refs/heads/") || name.starts_with("refs/tags/");
 }
@@ -109,7 +120,7 @@ int on_remote_text(const char* text, int length, void* payload) {
     std::string_view line(text, static_cast<std::size_t>(length));
     // Counters that a terminal would overwrite.
     if (line.ends_with('\r')) return 0;
-    say(fmt::format("remote: {}", line));
+    say(fmt::format("remote: {}", without(line, state.endpoint.token)));
     return 0;
 }
 
