@@ -41,8 +41,9 @@ void add_section(const std::string& path, const std::string& about,
 void add_paths(const std::string& path, const std::vector<KeyInfo>& keys,
                std::vector<std::string>& paths) {
     for (const auto& key : keys) {
-        paths.push_back(joined(path, key.name));
-        if (key.name != "defaults") add_paths(paths.back(), key.keys, paths);
+        auto where = joined(path, key.name);
+        paths.push_back(where);
+        if (key.name != "defaults") add_paths(where, key.keys, paths);
     }
 }
 
