@@ -41,9 +41,10 @@ class AsioTimers : public Timers {
     Subscription after(Millis delay, std::function<void()> callback) override {
         auto timer = std::make_shared<asio::steady_timer>(executor_, delay);
         auto live = std::make_shared<bool>(true);
-        timer->async_wait([live, callback = std::move(callback)](boost::system::error_code failure) {
-            if (!failure && *live) callback();
-        });
+        timer->async_wait(
+            [live, callback = std::move(callback)](boost::system::error_code failure) {
+                if (!failure && *live) callback();
+            });
         return Subscription([timer, live] {
             *live = false;  // it may have expired already, with its handler queued
             timer->cancel();

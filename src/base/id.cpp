@@ -6,14 +6,19 @@
 namespace belay {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+bool is_lower(char c) {
+    return c >= 'a' && c <= 'z';
+}
 
 Result<std::int64_t> parse_prefixed(std::string_view text, char prefix, std::string_view noun) {
     auto digits = text.starts_with(prefix) ? text.substr(1) : text;
     std::int64_t value = 0;
     auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (digits.empty() || failure != std::errc{} || end != digits.data() + digits.size() || value <= 0)
+    if (digits.empty() || failure != std::errc{} || end != digits.data() + digits.size() ||
+        value <= 0)
         return Error{Errc::invalid, "\"" + std::string(text) + "\" is no " + std::string(noun) +
                                         " id; they look like " + prefix + "42"};
     return value;
@@ -21,8 +26,12 @@ Result<std::int64_t> parse_prefixed(std::string_view text, char prefix, std::str
 
 }  // namespace
 
-std::string to_string(DeploymentId id) { return "d" + std::to_string(id.value); }
-std::string to_string(DeliveryId id) { return "w" + std::to_string(id.value); }
+std::string to_string(DeploymentId id) {
+    return "d" + std::to_string(id.value);
+}
+std::string to_string(DeliveryId id) {
+    return "w" + std::to_string(id.value);
+}
 
 Result<DeploymentId> parse_deployment_id(std::string_view text) {
     auto value = parse_prefixed(text, 'd', "deployment");

@@ -26,8 +26,8 @@ spdlog::level::level_enum to_spdlog(Level level) {
 // The one global: a logger has no owner that outlives all its users.
 spdlog::logger& logger() {
     static auto instance = [] {
-        auto made = std::make_shared<spdlog::logger>("belay",
-                                                     std::make_shared<spdlog::sinks::stderr_sink_mt>());
+        auto made = std::make_shared<spdlog::logger>(
+            "belay", std::make_shared<spdlog::sinks::stderr_sink_mt>());
         // The journal stamps lines itself, and sets this variable for what it reads.
         made->set_pattern(std::getenv("JOURNAL_STREAM") ? "%v" : "%Y-%m-%dT%H:%M:%S.%e %l %v");
         made->flush_on(spdlog::level::debug);
@@ -56,7 +56,9 @@ void append_value(std::string& line, std::string_view value) {
 
 }  // namespace
 
-void set_level(Level level) { logger().set_level(to_spdlog(level)); }
+void set_level(Level level) {
+    logger().set_level(to_spdlog(level));
+}
 
 void write(Level level, std::string_view message, Fields fields) {
     if (!logger().should_log(to_spdlog(level))) return;

@@ -23,7 +23,8 @@ std::string format_time(TimePoint time) {
 Result<TimePoint> parse_time(std::string_view text) {
     using namespace std::chrono;
     auto bad = [&] {
-        return Error{Errc::invalid, fmt::format("\"{}\" is no time; write 2026-11-22T23:39:16Z", text)};
+        return Error{Errc::invalid,
+                     fmt::format("\"{}\" is no time; write 2026-11-22T23:39:16Z", text)};
     };
     auto number = [&](std::size_t at, std::size_t length, int& into) {
         if (at + length > text.size()) return false;
@@ -38,9 +39,11 @@ Result<TimePoint> parse_time(std::string_view text) {
     std::size_t at = 19;
     if (at < text.size() && text[at] == '.') {
         auto digits = text.find_first_not_of("0123456789", at + 1);
-        auto fraction = std::string(text.substr(at + 1, digits == text.npos ? text.npos : digits - at - 1));
+        auto fraction =
+            std::string(text.substr(at + 1, digits == text.npos ? text.npos : digits - at - 1));
         fraction.resize(3, '0');
-        if (std::from_chars(fraction.data(), fraction.data() + 3, ms).ec != std::errc{}) return bad();
+        if (std::from_chars(fraction.data(), fraction.data() + 3, ms).ec != std::errc{})
+            return bad();
         at = digits == text.npos ? text.size() : digits;
     }
     if (text.substr(at) != "Z" && text.substr(at) != "+00:00") return bad();
@@ -69,7 +72,8 @@ std::string format_duration(Millis duration) {
 Result<Millis> parse_duration(std::string_view text) {
     auto bad = [&](std::string_view why) {
         return Error{Errc::invalid,
-                     fmt::format("\"{}\" is no duration: {}; write \"30s\", \"5m\" or \"1h30m\"", text, why)};
+                     fmt::format("\"{}\" is no duration: {}; write \"30s\", \"5m\" or \"1h30m\"",
+                                 text, why)};
     };
     if (text.empty()) return bad("it is empty");
     if (text == "0") return Millis{0};
@@ -90,7 +94,8 @@ Result<Millis> parse_duration(std::string_view text) {
                       : unit == "ms" ? 1
                       : unit == "d"  ? 86'400'000
                                      : 0;
-        if (size == 0) return bad(unit.empty() ? "its unit is missing" : "units are d, h, m, s and ms");
+        if (size == 0)
+            return bad(unit.empty() ? "its unit is missing" : "units are d, h, m, s and ms");
         if (size >= previous_unit) return bad("the larger unit comes first");
         previous_unit = size;
         total += number * size;
@@ -118,7 +123,8 @@ constexpr std::array kSizeUnits{
 
 Result<std::uint64_t> parse_size(std::string_view text) {
     auto bad = [&] {
-        return Error{Errc::invalid, fmt::format("\"{}\" is no size; write \"512MiB\" or \"1GiB\"", text)};
+        return Error{Errc::invalid,
+                     fmt::format("\"{}\" is no size; write \"512MiB\" or \"1GiB\"", text)};
     };
     double number = 0;
     auto [end, failure] =
@@ -141,7 +147,8 @@ std::string format_size(std::uint64_t bytes) {
         if (name.size() != 3) continue;  // shown in powers of 1024 only
         if (bytes >= size) {
             if (bytes % size == 0) return fmt::format("{}{}", bytes / size, name);
-            return fmt::format("{:.1f}{}", static_cast<double>(bytes) / static_cast<double>(size), name);
+            return fmt::format("{:.1f}{}", static_cast<double>(bytes) / static_cast<double>(size),
+                               name);
         }
     }
     return fmt::format("{}B", bytes);

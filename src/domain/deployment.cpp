@@ -7,9 +7,9 @@ namespace belay::domain {
 namespace {
 
 constexpr std::array<std::string_view, kStateCount> kStates{
-    "queued",    "fetching",  "building",     "testing", "awaiting_approval", "sealing",
-    "releasing", "starting",  "verifying",    "switching", "draining",        "baking",
-    "rolling_back", "healthy", "failed", "rolled_back", "canceled",       "superseded",
+    "queued",       "fetching", "building",  "testing",     "awaiting_approval", "sealing",
+    "releasing",    "starting", "verifying", "switching",   "draining",          "baking",
+    "rolling_back", "healthy",  "failed",    "rolled_back", "canceled",          "superseded",
 };
 
 constexpr std::array<std::string_view, kReasonCount> kReasons{
@@ -76,25 +76,47 @@ std::optional<Enum> value_of(const std::array<std::string_view, N>& names, std::
 
 }  // namespace
 
-std::string_view to_string(State state) { return name_of(kStates, state); }
-std::optional<State> parse_state(std::string_view text) { return value_of<State>(kStates, text); }
-bool is_end(State state) { return state >= State::healthy; }
+std::string_view to_string(State state) {
+    return name_of(kStates, state);
+}
+std::optional<State> parse_state(std::string_view text) {
+    return value_of<State>(kStates, text);
+}
+bool is_end(State state) {
+    return state >= State::healthy;
+}
 
-std::string_view to_string(Reason reason) { return name_of(kReasons, reason); }
-std::optional<Reason> parse_reason(std::string_view text) { return value_of<Reason>(kReasons, text); }
+std::string_view to_string(Reason reason) {
+    return name_of(kReasons, reason);
+}
+std::optional<Reason> parse_reason(std::string_view text) {
+    return value_of<Reason>(kReasons, text);
+}
 
-std::string_view to_string(Blame blame) { return name_of(kBlames, blame); }
-std::optional<Blame> parse_blame(std::string_view text) { return value_of<Blame>(kBlames, text); }
+std::string_view to_string(Blame blame) {
+    return name_of(kBlames, blame);
+}
+std::optional<Blame> parse_blame(std::string_view text) {
+    return value_of<Blame>(kBlames, text);
+}
 
-std::string_view to_string(Trigger trigger) { return name_of(kTriggers, trigger); }
+std::string_view to_string(Trigger trigger) {
+    return name_of(kTriggers, trigger);
+}
 std::optional<Trigger> parse_trigger(std::string_view text) {
     return value_of<Trigger>(kTriggers, text);
 }
 
-std::string_view to_string(Plan plan) { return name_of(kPlans, plan); }
-std::optional<Plan> parse_plan(std::string_view text) { return value_of<Plan>(kPlans, text); }
+std::string_view to_string(Plan plan) {
+    return name_of(kPlans, plan);
+}
+std::optional<Plan> parse_plan(std::string_view text) {
+    return value_of<Plan>(kPlans, text);
+}
 
-std::string_view to_string(StageState state) { return name_of(kStageStates, state); }
+std::string_view to_string(StageState state) {
+    return name_of(kStageStates, state);
+}
 std::optional<StageState> parse_stage_state(std::string_view text) {
     return value_of<StageState>(kStageStates, text);
 }

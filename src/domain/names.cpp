@@ -24,15 +24,23 @@ std::optional<Enum> find(const std::array<std::string_view, N>& names, std::stri
 
 }  // namespace
 
-std::string_view to_string(PushKind kind) { return kPushKinds.at(static_cast<std::size_t>(kind)); }
-std::optional<PushKind> parse_push_kind(std::string_view text) { return find<PushKind>(kPushKinds, text); }
+std::string_view to_string(PushKind kind) {
+    return kPushKinds.at(static_cast<std::size_t>(kind));
+}
+std::optional<PushKind> parse_push_kind(std::string_view text) {
+    return find<PushKind>(kPushKinds, text);
+}
 
-std::string_view to_string(RefType type) { return type == RefType::branch ? "branch" : "tag"; }
+std::string_view to_string(RefType type) {
+    return type == RefType::branch ? "branch" : "tag";
+}
 
 std::string_view to_string(Decision decision) {
     return kDecisions.at(static_cast<std::size_t>(decision));
 }
-std::optional<Decision> parse_decision(std::string_view text) { return find<Decision>(kDecisions, text); }
+std::optional<Decision> parse_decision(std::string_view text) {
+    return find<Decision>(kDecisions, text);
+}
 
 std::string_view to_string(ReleaseState state) {
     return kReleaseStates.at(static_cast<std::size_t>(state));
@@ -41,8 +49,12 @@ std::optional<ReleaseState> parse_release_state(std::string_view text) {
     return find<ReleaseState>(kReleaseStates, text);
 }
 
-std::string_view to_string(AppState state) { return kAppStates.at(static_cast<std::size_t>(state)); }
-std::optional<AppState> parse_app_state(std::string_view text) { return find<AppState>(kAppStates, text); }
+std::string_view to_string(AppState state) {
+    return kAppStates.at(static_cast<std::size_t>(state));
+}
+std::optional<AppState> parse_app_state(std::string_view text) {
+    return find<AppState>(kAppStates, text);
+}
 
 std::optional<RefName> parse_ref(std::string_view full) {
     RefType type = RefType::branch;
@@ -62,7 +74,8 @@ std::optional<RefName> parse_ref(std::string_view full) {
     char before = '/';
     for (std::size_t i = 0; i < full.size(); ++i) {
         auto c = static_cast<unsigned char>(full[i]);
-        if (c < 0x20 || c == 0x7f || std::string_view(" ~^:?*[\\").find(full[i]) != std::string_view::npos)
+        if (c < 0x20 || c == 0x7f ||
+            std::string_view(" ~^:?*[\\").find(full[i]) != std::string_view::npos)
             return std::nullopt;
         if (before == '/' && c == '.') return std::nullopt;
         before = full[i];

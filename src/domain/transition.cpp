@@ -45,7 +45,9 @@ Transition leave(const Deployment& deployment, const Failure& failure, bool aske
     return to(next, rolling_back, Effect::roll_back);
 }
 
-bool before_switch(State state) { return state < switching; }
+bool before_switch(State state) {
+    return state < switching;
+}
 
 Result<Transition> on_failed(const Deployment& deployment, const Failure& failure) {
     auto next = deployment;
@@ -72,8 +74,12 @@ Result<Transition> on_cancel(const Deployment& deployment) {
     if (deployment.state == draining || deployment.state == baking) {
         auto next = deployment;
         next.cancel_requested = true;
-        return leave(next, Failure{Reason::canceled, std::string(to_string(deployment.state)),
-                                   "canceled by request", {}, {}},
+        return leave(next,
+                     Failure{Reason::canceled,
+                             std::string(to_string(deployment.state)),
+                             "canceled by request",
+                             {},
+                             {}},
                      true);
     }
     return Error{Errc::conflict,
@@ -85,9 +91,12 @@ Result<Transition> on_cancel(const Deployment& deployment) {
 Transition again(const Deployment& deployment, State state, Effect effect) {
     auto next = deployment;
     if (next.attempt >= kAttemptsMax) {
-        next.failure = Failure{Reason::interrupted, std::string(to_string(deployment.state)),
-                               fmt::format("the daemon was stopped {} times while it ran", next.attempt),
-                               {}, {}};
+        next.failure =
+            Failure{Reason::interrupted,
+                    std::string(to_string(deployment.state)),
+                    fmt::format("the daemon was stopped {} times while it ran", next.attempt),
+                    {},
+                    {}};
         return end(next, failed, Reason::interrupted, Effect::discard);
     }
     ++next.attempt;
@@ -109,12 +118,16 @@ Transition on_interrupted(const Deployment& deployment, const Event& event, cons
             if (deployment.plan == Plan::copy) return again(deployment, sealing, Effect::seal);
             return again(deployment, fetching, Effect::fetch);
         case releasing: {
-            if (course.release_idempotent) return again(deployment, releasing, Effect::run_release_command);
+            if (course.release_idempotent)
+                return again(deployment, releasing, Effect::run_release_command);
             auto next = deployment;
-            next.failure = Failure{Reason::interrupted, "releasing",
-                                   "the daemon was stopped while the release command ran, and it is not "
-                                   "declared idempotent, so it was not run again",
-                                   {}, {}};
+            next.failure =
+                Failure{Reason::interrupted,
+                        "releasing",
+                        "the daemon was stopped while the release command ran, and it is not "
+                        "declared idempotent, so it was not run again",
+                        {},
+                        {}};
             return end(next, failed, Reason::interrupted, Effect::discard);
         }
         case starting:
@@ -233,6 +246,7 @@ Result<Transition> apply(const Deployment& deployment, const Event& event, const
     switch (event.kind) {
         case EventKind::picked:
             if (state != queued) break;
+            if (event.already_live) return to(deployment, healthy, Effect::none);
             if (deployment.plan == Plan::copy) return to(deployment, sealing, Effect::seal);
             if (deployment.plan == Plan::restart)
                 return event.warm ? to(deployment, switching, Effect::switch_traffic)
@@ -240,6 +254,11 @@ Result<Transition> apply(const Deployment& deployment, const Event& event, const
             return to(deployment, fetching, Effect::fetch);
         case EventKind::fetched:
             if (state != fetching) break;
+            if (event.copy) {
+                auto next = deployment;
+                next.plan = Plan::copy;
+                return to(next, sealing, Effect::seal);
+            }
             return to(deployment, building, Effect::build);
         case EventKind::build_passed:
             if (state != building) break;
@@ -262,7 +281,8 @@ Result<Transition> apply(const Deployment& deployment, const Event& event, const
             if (state != releasing) break;
             auto next = deployment;
             next.no_way_back = next.no_way_back || event.no_way_back;
-            if (next.superseded_by) return end(next, superseded, Reason::superseded, Effect::discard);
+            if (next.superseded_by)
+                return end(next, superseded, Reason::superseded, Effect::discard);
             return to(next, starting, Effect::start);
         }
         case EventKind::started:
@@ -296,6 +316,7 @@ Result<Transition> apply(const Deployment& deployment, const Event& event, const
             next.superseded_by = event.by;
             if (state == releasing) return Transition{next, Effect::none};
             if (!before_switch(state)) break;
+            next.failure.detail = event.failure.detail;
             return end(next, superseded, Reason::superseded, Effect::discard);
         }
         case EventKind::interrupted:

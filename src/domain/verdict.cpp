@@ -12,7 +12,9 @@ std::uint16_t shifted(std::uint16_t window, bool failed) {
     return static_cast<std::uint16_t>(((window << 1) | (failed ? 1 : 0)) & kWindowMask);
 }
 
-bool flaps(std::uint16_t window) { return std::popcount(window) >= kFlapFailures; }
+bool flaps(std::uint16_t window) {
+    return std::popcount(window) >= kFlapFailures;
+}
 
 }  // namespace
 
@@ -84,12 +86,13 @@ Verdict Watch::on_probe(bool passed) {
     return verdict_;
 }
 
-bool too_many_errors(const TrafficSample& candidate, const TrafficSample& previous, const RollbackOn& limits) {
+bool too_many_errors(const TrafficSample& candidate, const TrafficSample& previous,
+                     const RollbackOn& limits) {
     if (candidate.requests < std::max(1, limits.min_requests)) return false;
     auto ratio = static_cast<double>(candidate.errors) / static_cast<double>(candidate.requests);
-    auto before = previous.requests > 0
-                      ? static_cast<double>(previous.errors) / static_cast<double>(previous.requests)
-                      : 0.0;
+    auto before = previous.requests > 0 ? static_cast<double>(previous.errors) /
+                                              static_cast<double>(previous.requests)
+                                        : 0.0;
     return ratio > limits.error_ratio && ratio > limits.baseline * before;
 }
 

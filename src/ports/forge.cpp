@@ -17,4 +17,10 @@ std::string_view HookRequest::header(std::string_view name) const {
     return {};
 }
 
+Result<void> Forge::verify(const HookRequest& request, const std::vector<Secret>& secrets) const {
+    auto body = check(request, secrets);
+    body->feed(request.body);
+    return body->finish();
+}
+
 }  // namespace belay::ports

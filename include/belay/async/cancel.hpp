@@ -1,4 +1,5 @@
-// Asking work to stop: explicit, so that the work can clean up (kill a tree, wait for its death) before it returns.
+// Asking work to stop: explicit, so that the work can clean up (kill a tree, wait for its death)
+// before it returns.
 #pragma once
 
 #include <functional>

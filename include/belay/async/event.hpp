@@ -1,4 +1,5 @@
-// A latch that coroutines wait for: the one primitive from which exits, deadlines and cancellation are combined.
+// A latch that coroutines wait for: the one primitive from which exits, deadlines and cancellation
+// are combined.
 #pragma once
 
 #include <belay/async/cancel.hpp>

@@ -19,7 +19,8 @@ auto run_on_pool(Function function) -> Task<std::invoke_result_t<Function>> {
 
 // Runs `function` on the pool and resumes on the caller's executor with its result.
 template <class Function>
-auto offload(boost::asio::thread_pool& pool, Function function) -> Task<std::invoke_result_t<Function>> {
+auto offload(boost::asio::thread_pool& pool, Function function)
+    -> Task<std::invoke_result_t<Function>> {
     auto work = run_on_pool(std::move(function));
     co_return co_await boost::asio::co_spawn(pool, std::move(work), boost::asio::use_awaitable);
 }

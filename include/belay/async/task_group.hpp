@@ -11,8 +11,9 @@
 
 namespace belay::async {
 
-// Loop thread only. An exception that leaves a task is a defect: it is logged with the task's name, and the process
-// aborts, as a half-done decision must be taken up by the restart, not be forgotten.
+// Loop thread only. An exception that leaves a task is a defect: it is logged with the task's name,
+// and the process aborts, as a half-done decision must be taken up by the restart, not be
+// forgotten.
 class TaskGroup {
   public:
     explicit TaskGroup(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {

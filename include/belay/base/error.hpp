@@ -1,4 +1,5 @@
-// What may go wrong, in the words that callers decide by, and the value-or-error that functions return.
+// What may go wrong, in the words that callers decide by, and the value-or-error that functions
+// return.
 #pragma once
 
 #include <boost/system/result.hpp>
@@ -38,7 +39,8 @@ struct [[nodiscard]] Error {
 // Carries an Error where a start-up or a constructor can't go on.
 class ErrorException : public std::runtime_error {
   public:
-    explicit ErrorException(Error error) : std::runtime_error(error.message), error_(std::move(error)) {}
+    explicit ErrorException(Error error)
+        : std::runtime_error(error.message), error_(std::move(error)) {}
     const Error& error() const { return error_; }
 
   private:
@@ -46,7 +48,8 @@ class ErrorException : public std::runtime_error {
 };
 
 // Found by boost::system::result when value() is called on an error.
-[[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& where);
+[[noreturn]] void throw_exception_from_error(const Error& error,
+                                             const boost::source_location& where);
 
 template <class T>
 using Result = boost::system::result<T, Error>;

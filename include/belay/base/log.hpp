@@ -1,4 +1,5 @@
-// The daemon's own log: one line an event, written synchronously to standard error, flushed at once.
+// The daemon's own log: one line an event, written synchronously to standard error, flushed at
+// once.
 #pragma once
 
 #include <belay/base/error.hpp>
@@ -22,11 +23,17 @@ enum class Level { debug, info, warning, error };
 void set_level(Level level);
 void write(Level level, std::string_view message, Fields fields);
 
-inline void debug(std::string_view message, Fields fields = {}) { write(Level::debug, message, fields); }
-inline void info(std::string_view message, Fields fields = {}) { write(Level::info, message, fields); }
+inline void debug(std::string_view message, Fields fields = {}) {
+    write(Level::debug, message, fields);
+}
+inline void info(std::string_view message, Fields fields = {}) {
+    write(Level::info, message, fields);
+}
 inline void warning(std::string_view message, Fields fields = {}) {
     write(Level::warning, message, fields);
 }
-inline void error(std::string_view message, Fields fields = {}) { write(Level::error, message, fields); }
+inline void error(std::string_view message, Fields fields = {}) {
+    write(Level::error, message, fields);
+}
 
 }  // namespace belay::log

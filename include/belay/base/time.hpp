@@ -1,4 +1,5 @@
-// Wall-clock instants for records and people. Whatever waits uses the steady clock of async/timers.hpp.
+// Wall-clock instants for records and people. Whatever waits uses the steady clock of
+// async/timers.hpp.
 #pragma once
 
 #include <belay/base/error.hpp>
@@ -22,7 +23,8 @@ Result<TimePoint> parse_time(std::string_view text);
 // "1h30m", "45s", "250ms"; the largest units that give the exact value. Zero is "0s".
 std::string format_duration(Millis duration);
 
-// One or more of NUMBER with h, m, s or ms, largest unit first: "1h30m", "0.5s". Errc::invalid says what is wrong.
+// One or more of NUMBER with h, m, s or ms, largest unit first: "1h30m", "0.5s". Errc::invalid says
+// what is wrong.
 Result<Millis> parse_duration(std::string_view text);
 
 // "25MiB", "1GiB", "512" (bytes); KiB MiB GiB TiB and KB MB GB TB.

@@ -97,8 +97,9 @@ std::optional<Trigger> parse_trigger(std::string_view text);
 
 // What the deployment has to do before it can start its release.
 enum class Plan {
-    build,    // fetch, build, test, seal
-    copy,     // a new release from the sealed files of another: configuration changed, build and test did not
+    build,  // fetch, build, test, seal
+    copy,   // a new release from the sealed files of another: configuration changed, build and test
+            // did not
     restart,  // an existing sealed release: rollback, `belay restart`, `belay start`
 };
 std::string_view to_string(Plan plan);
@@ -132,9 +133,9 @@ struct Deployment {
     ReleaseNumber source = 0;    // of Plan::copy: the sealed release whose files are taken
     ReleaseNumber previous = 0;  // live when it was switched; the fallback. 0: none
     std::string previous_commit;
-    std::int64_t epoch = 0;      // reserved with the switch intent
-    std::string config;          // hash of the snapshot (table configs)
-    bool no_way_back = false;    // the release command ended with 10, or `rollback = "unsafe"`
+    std::int64_t epoch = 0;    // reserved with the switch intent
+    std::string config;        // hash of the snapshot (table configs)
+    bool no_way_back = false;  // the release command ended with 10, or `rollback = "unsafe"`
     bool approved = false;
     bool cancel_requested = false;
     DeploymentId superseded_by;  // set while releasing runs to its end, and on the end state
@@ -183,7 +184,8 @@ struct Probe {
     std::string error;   // empty: passed
     std::int64_t latency_ms = 0;
     std::string body;  // first bytes, as text
-    bool refused = false;  // nothing listens: "starting" rather than a failure before the first pass
+    bool refused =
+        false;  // nothing listens: "starting" rather than a failure before the first pass
 
     bool passed() const { return error.empty(); }
     bool operator==(const Probe&) const = default;

@@ -1,4 +1,5 @@
-// What a delivery says, whatever the forge. The shapes and null rules are those of spec/interfaces.md §4.
+// What a delivery says, whatever the forge. The shapes and null rules are those of
+// spec/interfaces.md §4.
 #pragma once
 
 #include <belay/base/id.hpp>
@@ -19,8 +20,8 @@ std::optional<PushKind> parse_push_kind(std::string_view text);
 enum class RefType { branch, tag };
 std::string_view to_string(RefType type);
 
-// One ref's change. `before` is none when the ref did not exist, `after` when it is gone; `commit` is what to check out and
-// differs from `after` for annotated tags.
+// One ref's change. `before` is none when the ref did not exist, `after` when it is gone; `commit`
+// is what to check out and differs from `after` for annotated tags.
 struct Change {
     PushKind kind = PushKind::push;
     std::string ref;  // full
@@ -81,7 +82,8 @@ struct Delivery {
     bool operator==(const Delivery&) const = default;
 };
 
-// refs/heads/main -> {branch, main}; none for any other kind of ref or a name that git forbids (git-check-ref-format(1)).
+// refs/heads/main -> {branch, main}; none for any other kind of ref or a name that git forbids
+// (git-check-ref-format(1)).
 struct RefName {
     RefType type = RefType::branch;
     std::string name;

@@ -24,7 +24,8 @@ struct Release {
     DeploymentId deployment;  // that made it
     ReleaseState state = ReleaseState::building;
     std::string config;  // hash of the snapshot it was made with
-    std::string build_key;  // digest of commit, directory, build, test, ship: equal keys make equal files
+    std::string
+        build_key;  // digest of commit, directory, build, test, ship: equal keys make equal files
     TimePoint created_at{};
     TimePoint live_since{};     // 0: not live
     TimePoint healthy_since{};  // 0: never was healthy, so never a rollback target
@@ -53,11 +54,11 @@ struct App {
     ReleaseNumber live = 0;
     ReleaseNumber stable = 0;  // what boots
     std::optional<Hold> hold;
-    bool stopped = false;       // `belay stop`
-    bool degraded = false;      // a rollback failed, or there was no way back
-    bool removed = false;       // tombstone
-    int uid_base = 0;           // fetch, build, run = base, base + 1, base + 2; 0: none
-    int superseded_in_row = 0;  // running deployments superseded one after the other
+    bool stopped = false;            // `belay stop`
+    bool degraded = false;           // a rollback failed, or there was no way back
+    bool removed = false;            // tombstone
+    int uid_base = 0;                // fetch, build, run = base, base + 1, base + 2; 0: none
+    int superseded_in_row = 0;       // running deployments superseded one after the other
     ReleaseNumber last_release = 0;  // highest number ever reserved
     std::string last_seen_commit;    // tip last seen (spec/decisions.md 7)
 

@@ -1,5 +1,5 @@
-// The deployment state machine: pure, the only place that says what may happen next. docs/states.md holds the same table by
-// hand, and a test holds the two against each other.
+// The deployment state machine: pure, the only place that says what may happen next. docs/states.md
+// holds the same table by hand, and a test holds the two against each other.
 #pragma once
 
 #include <belay/domain/deployment.hpp>
@@ -7,8 +7,8 @@
 namespace belay::domain {
 
 enum class EventKind {
-    picked,          // the lane took it from the queue
-    fetched,         // commit and tip are known
+    picked,   // the lane took it from the queue
+    fetched,  // commit and tip are known
     build_passed,
     test_passed,
     approved,
@@ -16,14 +16,14 @@ enum class EventKind {
     release_passed,  // the release command, with 0 or 10
     started,         // all processes of the candidate run
     verified,
-    switched,        // the switch is committed
+    switched,  // the switch is committed
     drained,
     bake_passed,
-    rolled_back,     // traffic is with the fallback again
-    failed,          // the present step failed; carries the failure
+    rolled_back,  // traffic is with the fallback again
+    failed,       // the present step failed; carries the failure
     cancel,
     reject,
-    supersede,  // a newer push is queued
+    supersede,    // a newer push is queued
     interrupted,  // the daemon was started again and finds it in this state
 };
 std::string_view to_string(EventKind kind);
@@ -31,13 +31,17 @@ inline constexpr int kEventKindCount = 18;
 
 struct Event {
     EventKind kind = EventKind::picked;
-    Failure failure;          // of failed
-    DeploymentId by;          // of supersede
-    bool warm = false;        // of picked: the release still runs and was healthy a moment ago
+    Failure failure;    // of failed
+    DeploymentId by;    // of supersede
+    bool warm = false;  // of picked: the release still runs and was healthy a moment ago
+    bool already_live =
+        false;  // of picked: the rollback's target has the traffic, as its bake was ended
+    bool copy =
+        false;  // of fetched: live is of this commit and built the same way, so its files are taken
     bool no_way_back = false;  // of release_passed
-    bool sealed = false;      // of interrupted: the release has its manifest
-    bool serving = false;     // of interrupted: the proxy serves the candidate's epoch
-    bool rebooted = false;    // of interrupted: the processes are gone
+    bool sealed = false;       // of interrupted: the release has its manifest
+    bool serving = false;      // of interrupted: the proxy serves the candidate's epoch
+    bool rebooted = false;     // of interrupted: the processes are gone
 };
 
 // What the deployment's configuration snapshot asks for.
@@ -61,12 +65,12 @@ enum class Effect {
     start,
     verify,
     switch_traffic,
-    drain,       // watch while the old release finishes its requests
-    bake,        // watch
-    promote,     // stable = this release, then stop the old one
-    roll_back,   // traffic to the fallback, then stop this release
-    discard,     // stop the candidate, remove what is unsealed
-    take_down,   // there is nothing to go back to: remove the route, stop the release
+    drain,          // watch while the old release finishes its requests
+    bake,           // watch
+    promote,        // stable = this release, then stop the old one
+    roll_back,      // traffic to the fallback, then stop this release
+    discard,        // stop the candidate, remove what is unsealed
+    take_down,      // there is nothing to go back to: remove the route, stop the release
     hold_degraded,  // leave what answers where it is, set the hold, a person decides
 };
 std::string_view to_string(Effect effect);
@@ -79,10 +83,12 @@ struct Transition {
 // Errc::conflict when the event does not fit the state; the message says so in words for the user.
 Result<Transition> apply(const Deployment& deployment, const Event& event, const Course& course);
 
-// How often a deployment is taken up again after interruptions before it ends as failed(interrupted): more would be a loop.
+// How often a deployment is taken up again after interruptions before it ends as
+// failed(interrupted): more would be a loop.
 inline constexpr int kAttemptsMax = 5;
 
-// spec/decisions.md 6: whether a newer push may supersede this one, given how many running ones it superseded in a row.
+// spec/decisions.md 6: whether a newer push may supersede this one, given how many running ones it
+// superseded in a row.
 bool may_supersede(const Deployment& deployment, int superseded_in_row);
 inline constexpr int kSupersededInRowMax = 2;
 

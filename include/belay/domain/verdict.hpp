@@ -1,4 +1,5 @@
-// When a release is healthy, and when it no longer is: judged from probes and counters alone (reference/deploy-safety.md §2.2-2.4).
+// When a release is healthy, and when it no longer is: judged from probes and counters alone
+// (reference/deploy-safety.md §2.2-2.4).
 #pragma once
 
 #include <belay/domain/config.hpp>
@@ -20,8 +21,8 @@ std::string_view to_string(Verdict verdict);
 inline constexpr int kFlapFailures = 4;
 inline constexpr int kFlapWindow = 10;
 
-// Judges a candidate: `healthy` passes in a row and an unbroken run of `min_healthy_time` since its first pass. Before
-// the first pass failures count as starting; only the deadline ends that.
+// Judges a candidate: `healthy` passes in a row and an unbroken run of `min_healthy_time` since its
+// first pass. Before the first pass failures count as starting; only the deadline ends that.
 class Verification {
   public:
     Verification(const Health& health, SteadyTime process_started);
@@ -39,14 +40,14 @@ class Verification {
     Millis min_healthy_time_;
     SteadyTime deadline_;
     SteadyTime run_began_{};
-    int passes_ = 0;  // in a row
+    int passes_ = 0;    // in a row
     int failures_ = 0;  // in a row, since the first pass
     bool passed_once_ = false;
     std::uint16_t window_ = 0;  // 1: failed; the last ten since the first pass
 };
 
-// Judges a release that has the traffic: unhealthy after `unhealthy` failures in a row or by the flap rule; healthy again
-// after `healthy` passes in a row.
+// Judges a release that has the traffic: unhealthy after `unhealthy` failures in a row or by the
+// flap rule; healthy again after `healthy` passes in a row.
 class Watch {
   public:
     explicit Watch(const Health& health);
@@ -69,7 +70,9 @@ struct TrafficSample {
     std::int64_t errors = 0;  // 5xx, connect errors, resets and timeouts of the upstream
 };
 
-// True when the candidate's error ratio is above both limits and enough requests came; too few are inconclusive.
-bool too_many_errors(const TrafficSample& candidate, const TrafficSample& previous, const RollbackOn& limits);
+// True when the candidate's error ratio is above both limits and enough requests came; too few are
+// inconclusive.
+bool too_many_errors(const TrafficSample& candidate, const TrafficSample& previous,
+                     const RollbackOn& limits);
 
 }  // namespace belay::domain

@@ -1,6 +1,7 @@
 // What the faces (HTTP, and through it the command line) may ask of the engine.
 #pragma once
 
+#include <belay/async/cancel.hpp>
 #include <belay/async/task.hpp>
 #include <belay/domain/deployment.hpp>
 #include <belay/domain/event.hpp>
@@ -50,8 +51,8 @@ struct AppView {
     std::optional<domain::Deployment> deployment;  // the active one, else the newest queued
     std::vector<domain::Deployment> queued;
     std::vector<ProcessView> processes;
-    std::string config_error;  // first complaint of the app's file; empty: none
-    bool orphaned = false;     // its file is gone
+    std::string config_error;   // first complaint of the app's file; empty: none
+    bool orphaned = false;      // its file is gone
     bool config_newer = false;  // the file is newer than the live release
     std::string file;
     std::string repo;
@@ -69,9 +70,9 @@ struct DeploymentView {
 // Where a log is on disk; the faces read and follow the file themselves.
 struct LogSource {
     std::string path;
-    std::string name;             // stage or process.instance
-    bool live = false;            // may still grow
-    std::vector<Secret> mask;     // to be applied to what is shown: app logs are stored as they come
+    std::string name;          // stage or process.instance
+    bool live = false;         // may still grow
+    std::vector<Secret> mask;  // to be applied to what is shown: app logs are stored as they come
     std::optional<DeploymentId> deployment;  // its end ends a follow
 };
 
@@ -111,7 +112,8 @@ struct Accepted {
 struct ReloadReport {
     bool ok = true;
     std::vector<ports::Complaint> complaints;
-    // app -> one line of what changed: "added", "gone: orphaned", "changed: [build] run, [traffic] bake"
+    // app -> one line of what changed: "added", "gone: orphaned", "changed: [build] run, [traffic]
+    // bake"
     std::vector<std::pair<std::string, std::string>> changes;
 };
 
@@ -121,8 +123,9 @@ struct ServerStatus {
     int pid = 0;
     int proxy_pid = 0;  // 0: not running
     bool ready = false;
-    std::vector<std::string> problems;  // what keeps it from being ready, or limits it: plain sentences
-    bool separate_users = false;        // false: pushed code has the daemon's rights
+    std::vector<std::string>
+        problems;                 // what keeps it from being ready, or limits it: plain sentences
+    bool separate_users = false;  // false: pushed code has the daemon's rights
     std::string state_directory;
     std::vector<std::string> proxy_listen;
     std::string public_url;
@@ -137,37 +140,45 @@ struct OneOff {
 // Subscribers see every event after it is durable, on the loop, in order.
 using EventSink = std::function<void(const domain::EventRecord&)>;
 
-// Loop thread only. Every Task is answered from memory or one store access; commands return once the request is durable, not
-// when the work is done.
+// Loop thread only. Every Task is answered from memory or one store access; commands return once
+// the request is durable, not when the work is done.
 class Api {
   public:
     virtual ~Api() = default;
 
     // --- deliveries
     virtual std::optional<HookSettings> hook_settings(const std::string& app) = 0;
-    // `push` was verified. Returns after the commit; Errc::unavailable or disk_full: nothing was stored, answer 503.
+    // `push` was verified. Returns after the commit; Errc::unavailable or disk_full: nothing was
+    // stored, answer 503.
     virtual Task<Result<HookAnswer>> submit(std::string app, std::string forge, domain::Push push,
                                             std::string body_digest) = 0;
-    // A request that was refused before it could be understood, for the record (bad signature of an existing app, malformed).
-    virtual Task<void> record_refusal(std::string app, std::string forge, int status_code, std::string reason) = 0;
+    // A request that was refused before it could be understood, for the record (bad signature of an
+    // existing app, malformed).
+    virtual Task<void> record_refusal(std::string app, std::string forge, int status_code,
+                                      std::string reason) = 0;
     virtual Task<Result<HookAnswer>> redeliver(DeliveryId id) = 0;
-    virtual Task<Result<std::vector<domain::Delivery>>> deliveries(std::string app, ports::Page page) = 0;
+    virtual Task<Result<std::vector<domain::Delivery>>> deliveries(std::string app,
+                                                                   ports::Page page) = 0;
     virtual Task<Result<domain::Delivery>> delivery(DeliveryId id) = 0;
 
     // --- reading
     virtual ServerStatus server_status() = 0;
     virtual std::vector<AppView> apps() = 0;
     virtual Result<AppView> app(const std::string& name) = 0;
-    virtual Task<Result<std::vector<domain::Deployment>>> deployments(std::string app, ports::Page page) = 0;
+    virtual Task<Result<std::vector<domain::Deployment>>> deployments(std::string app,
+                                                                      ports::Page page) = 0;
     virtual Task<Result<DeploymentView>> deployment(DeploymentId id) = 0;
     virtual Task<Result<std::vector<domain::Release>>> releases(std::string app) = 0;
-    // Sentences from the delivery to the outcome, one line each; for a commit prefix, a delivery or a deployment.
+    // Sentences from the delivery to the outcome, one line each; for a commit prefix, a delivery or
+    // a deployment.
     virtual Task<Result<std::vector<std::string>>> why(std::string what) = 0;
     // stage empty: all of the deployment's stages in order.
     virtual Task<Result<std::vector<LogSource>>> stage_logs(DeploymentId id, std::string stage) = 0;
     // The live release's processes; process empty: all.
-    virtual Result<std::vector<LogSource>> app_logs(const std::string& app, const std::string& process) = 0;
-    virtual Task<Result<std::vector<domain::EventRecord>>> events(std::int64_t after, int limit, std::string app,
+    virtual Result<std::vector<LogSource>> app_logs(const std::string& app,
+                                                    const std::string& process) = 0;
+    virtual Task<Result<std::vector<domain::EventRecord>>> events(std::int64_t after, int limit,
+                                                                  std::string app,
                                                                   DeploymentId deployment) = 0;
     // Dropping the subscription ends it.
     [[nodiscard]] virtual async::Subscription subscribe(EventSink sink) = 0;
@@ -187,9 +198,10 @@ class Api {
     virtual Task<Result<ReloadReport>> reload() = 0;
     // Ends the proxy and all live releases, then the daemon; returns when it has begun.
     virtual Task<Result<void>> shutdown() = 0;
-    // Runs a command in the live release's directory and environment; output goes to `output` as it comes (masked). Returns the
-    // exit code (128 + signal).
-    virtual Task<Result<int>> run(OneOff command, std::function<Task<bool>(std::string)> output) = 0;
+    // Runs a command in the live release's directory and environment; output goes to `output` as it
+    // comes (masked). Returns the exit code (128 + signal).
+    virtual Task<Result<int>> run(OneOff command,
+                                  std::function<Task<bool>(std::string)> output) = 0;
 };
 
 }  // namespace belay::engine

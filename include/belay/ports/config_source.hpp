@@ -19,7 +19,8 @@ struct Complaint {
     int line = 0;  // 0: of the file as a whole
     int column = 0;
     std::string message;
-    bool warning = false;  // "not in effect yet", gaps at switching: shown by `belay check`, no error
+    bool warning =
+        false;  // "not in effect yet", gaps at switching: shown by `belay check`, no error
 
     std::string to_string() const;
     bool operator==(const Complaint&) const = default;
@@ -33,7 +34,7 @@ struct AppFile {
 };
 
 struct LoadedConfig {
-    std::string file;  // belay.toml, whether or not it exists
+    std::string file;                            // belay.toml, whether or not it exists
     std::optional<domain::ServerConfig> server;  // none: belay.toml has errors
     std::vector<Complaint> complaints;           // of belay.toml
     std::vector<AppFile> apps;
@@ -55,7 +56,8 @@ class ConfigSource {
     // Reads a secret's value now; the error names the thing and the cure, never the value.
     virtual Result<Secret> resolve(const domain::SecretRef& secret) const = 0;
     // The app's [secrets] and secrets/APP.env together.
-    virtual Result<std::map<std::string, Secret>> secrets(const domain::AppConfig& config) const = 0;
+    virtual Result<std::map<std::string, Secret>> secrets(
+        const domain::AppConfig& config) const = 0;
 };
 
 }  // namespace belay::ports

@@ -5,6 +5,7 @@
 #include <belay/base/secret.hpp>
 #include <belay/domain/push.hpp>
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,6 +25,17 @@ struct HookRequest {
     std::string_view header(std::string_view name) const;
 };
 
+// Judges a body while it comes in, so that nobody unauthenticated decides what is kept.
+class BodyCheck {
+  public:
+    virtual ~BodyCheck() = default;
+
+    virtual void feed(std::string_view bytes) = 0;
+    // Once, after the last byte. Any of the secrets passes, in constant time, and the same work is
+    // done whatever the headers say. Errc::unauthorized for missing, malformed and wrong alike.
+    virtual Result<void> finish() = 0;
+};
+
 class Forge {
   public:
     virtual ~Forge() = default;
@@ -31,10 +43,14 @@ class Forge {
     virtual std::string_view name() const = 0;
     // Whether the request looks like this forge's (by its event header).
     virtual bool recognises(const HookRequest& request) const = 0;
-    // Any of the secrets passes, in constant time. Errc::unauthorized for missing, malformed and wrong alike.
-    virtual Result<void> verify(const HookRequest& request, const std::vector<Secret>& secrets) const = 0;
+    // `head.body` is not looked at.
+    virtual std::unique_ptr<BodyCheck> check(const HookRequest& head,
+                                             const std::vector<Secret>& secrets) const = 0;
     // Errc::invalid names what is malformed.
     virtual Result<domain::Push> parse(const HookRequest& request) const = 0;
+
+    // check() over a body that is here as a whole.
+    Result<void> verify(const HookRequest& request, const std::vector<Secret>& secrets) const;
 };
 
 // The explicit table, in the order in which requests are told apart.

@@ -20,10 +20,11 @@ struct StageJob {
     std::string name;  // "build", "build-2", "test", "release"
     domain::Command run;
     std::string cwd;
-    std::vector<std::pair<std::string, std::string>> env;  // the whole environment, secrets included
-    std::vector<Secret> mask;                              // never to be stored in the log
-    std::string log_path;                                  // appended to; made 0640
-    int uid = -1;                                          // -1: as the daemon
+    std::vector<std::pair<std::string, std::string>>
+        env;                   // the whole environment, secrets included
+    std::vector<Secret> mask;  // never to be stored in the log
+    std::string log_path;      // appended to; made 0640
+    int uid = -1;              // -1: as the daemon
     int gid = -1;
     std::vector<int> groups;
     Millis timeout{};
@@ -51,10 +52,12 @@ class Stages {
   public:
     virtual ~Stages() = default;
 
-    // Runs to the end, or until canceled; when it returns the step's whole process tree is dead. An error means that the
-    // step could not be run at all (the machine's fault); what the command did is an outcome.
+    // Runs to the end, or until canceled; when it returns the step's whole process tree is dead. An
+    // error means that the step could not be run at all (the machine's fault); what the command did
+    // is an outcome.
     virtual Task<Result<StageOutcome>> run(StageJob job, async::Cancel cancel) = 0;
-    // Returns when nothing of an earlier daemon's stages of this app runs any more (they die with their daemon).
+    // Returns when nothing of an earlier daemon's stages of this app runs any more (they die with
+    // their daemon).
     virtual Task<Result<void>> wait_for_leftovers(std::string app) = 0;
     // Kills whatever still runs as this uid (spec/decisions.md 20); nothing for -1.
     virtual Task<Result<void>> kill_all(int uid) = 0;

@@ -1,4 +1,5 @@
-// The durable record. One writer, every batch one transaction, committed with synchronous=FULL before the call returns.
+// The durable record. One writer, every batch one transaction, committed with synchronous=FULL
+// before the call returns.
 #pragma once
 
 #include <belay/async/task.hpp>
@@ -22,10 +23,12 @@ struct PutDelivery {  // Errc::conflict where (app, forge, delivery_id) exists u
 struct PutDeployment {
     domain::Deployment deployment;
 };
-struct PutStage {
+struct PutStage {  // Errc::not_found where the deployment is not stored
     domain::Stage stage;
 };
-struct AddProbes {
+// Of a deployment's probes only the last ones are kept.
+inline constexpr int kProbesKept = 200;
+struct AddProbes {  // Errc::not_found where the deployment is not stored
     DeploymentId deployment;
     std::vector<domain::Probe> probes;
 };
@@ -56,8 +59,8 @@ struct PurgeApp {
     std::string app;
 };
 
-using Write = std::variant<PutDelivery, PutDeployment, PutStage, AddProbes, PutRelease, PutRun, PutApp, PutConfig,
-                           PutRefSeen, AddEvent, PurgeApp>;
+using Write = std::variant<PutDelivery, PutDeployment, PutStage, AddProbes, PutRelease, PutRun,
+                           PutApp, PutConfig, PutRefSeen, AddEvent, PurgeApp>;
 
 struct Committed {
     std::vector<std::int64_t> event_ids;  // of the batch's AddEvents, in order
@@ -73,7 +76,8 @@ struct Snapshot {
     std::int64_t last_event = 0;
 };
 
-// A page of newest-first lists: rows with an id below `before` (0: from the newest), `limit` at most.
+// A page of newest-first lists: rows with an id below `before` (0: from the newest), `limit` at
+// most.
 struct Page {
     std::int64_t before = 0;
     int limit = 50;
@@ -85,42 +89,56 @@ struct RefSeen {
     TimePoint at{};
 };
 
-// Loop thread only; the work is done on the store's own thread. Errors: disk_full and unavailable mean that nothing was
-// written; the caller must not act as if it were. After `internal` (an I/O error) the store refuses further writes.
+// Loop thread only; the work is done on the store's own thread. Errors: disk_full and unavailable
+// mean that nothing was written; the caller must not act as if it were. After `internal` (an I/O
+// error) the store refuses further writes.
 class Store {
   public:
     virtual ~Store() = default;
 
-    // Batches that wait at the same time share one fsync; one that fails does not fail its neighbours.
+    // Batches that wait at the same time share one fsync; one that fails does not fail its
+    // neighbours.
     virtual Task<Result<Committed>> commit(std::vector<Write> batch) = 0;
 
     virtual Task<Result<Snapshot>> snapshot() = 0;
-    virtual Task<Result<std::optional<domain::Delivery>>> find_delivery(std::string app, std::string forge,
-                                                                        std::string delivery_id) = 0;
+    virtual Task<Result<std::optional<domain::Delivery>>> find_delivery(
+        std::string app, std::string forge, std::string delivery_id) = 0;
     // The newest delivery of the app with this body.
-    virtual Task<Result<std::optional<domain::Delivery>>> find_digest(std::string app, std::string digest) = 0;
+    virtual Task<Result<std::optional<domain::Delivery>>> find_digest(std::string app,
+                                                                      std::string digest) = 0;
     virtual Task<Result<std::optional<domain::Delivery>>> delivery(DeliveryId id) = 0;
     // app empty: of all.
     virtual Task<Result<std::vector<domain::Delivery>>> deliveries(std::string app, Page page) = 0;
 
     virtual Task<Result<std::optional<domain::Deployment>>> deployment(DeploymentId id) = 0;
-    virtual Task<Result<std::vector<domain::Deployment>>> deployments(std::string app, Page page) = 0;
-    // Those whose commit starts with the prefix, newest first (`belay why SHA`).
-    virtual Task<Result<std::vector<domain::Deployment>>> deployments_of_commit(std::string prefix, int limit) = 0;
-    virtual Task<Result<std::vector<domain::Delivery>>> deliveries_of_commit(std::string prefix, int limit) = 0;
+    virtual Task<Result<std::vector<domain::Deployment>>> deployments(std::string app,
+                                                                      Page page) = 0;
+    // Those whose commit (of a delivery: one of its changes' commit or `after`) starts with the
+    // prefix, newest first (`belay why SHA`). An empty prefix matches none.
+    virtual Task<Result<std::vector<domain::Deployment>>> deployments_of_commit(std::string prefix,
+                                                                                int limit) = 0;
+    virtual Task<Result<std::vector<domain::Delivery>>> deliveries_of_commit(std::string prefix,
+                                                                             int limit) = 0;
     virtual Task<Result<std::vector<domain::Stage>>> stages(DeploymentId id) = 0;
     // The last `limit`, oldest first.
     virtual Task<Result<std::vector<domain::Probe>>> probes(DeploymentId id, int limit) = 0;
 
-    virtual Task<Result<std::vector<domain::Release>>> releases(std::string app) = 0;  // newest first
-    virtual Task<Result<std::optional<domain::Release>>> release(std::string app, ReleaseNumber number) = 0;
+    virtual Task<Result<std::vector<domain::Release>>> releases(
+        std::string app) = 0;  // newest first
+    virtual Task<Result<std::optional<domain::Release>>> release(std::string app,
+                                                                 ReleaseNumber number) = 0;
     virtual Task<Result<std::optional<std::string>>> config(std::string hash) = 0;
     virtual Task<Result<std::optional<RefSeen>>> ref_seen(std::string app, std::string ref) = 0;
     // Those with a greater id, oldest first. app empty: of all; deployment 0: of all.
-    virtual Task<Result<std::vector<domain::EventRecord>>> events(std::int64_t after, int limit, std::string app,
+    virtual Task<Result<std::vector<domain::EventRecord>>> events(std::int64_t after, int limit,
+                                                                  std::string app,
                                                                   DeploymentId deployment) = 0;
-    // Deletes history beyond what is kept: deployments (with stages, probes, events) and deliveries that ended before
-    // `before`, never the newest `keep_newest` of an app. Returns how many rows went.
+    // Deletes history beyond what is kept: deployments (with stages, probes, events) and deliveries
+    // that ended before `before`, never the newest `keep_newest` of an app, and none whose release
+    // may still run (neither pruned nor bad). A delivery stays as long as its deployment. Ended
+    // runs and events without a deployment go by their time. One call does a bounded amount of
+    // work: returns how many deployments, deliveries, events and runs went; 0: nothing is left to
+    // do.
     virtual Task<Result<std::int64_t>> prune(TimePoint before, int keep_newest) = 0;
     // Commits what waits and closes the file.
     virtual Task<void> close() = 0;

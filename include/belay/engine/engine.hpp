@@ -1,0 +1,80 @@
+// The pipeline engine: takes pushes, drives deployments, keeps what is live up.
+#pragma once
+
+#include <belay/async/timers.hpp>
+#include <belay/engine/api.hpp>
+#include <belay/ports/config_source.hpp>
+#include <belay/ports/health.hpp>
+#include <belay/ports/releases.hpp>
+#include <belay/ports/runtime.hpp>
+#include <belay/ports/source.hpp>
+#include <belay/ports/stages.hpp>
+#include <belay/ports/store.hpp>
+#include <belay/ports/traffic.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace belay::engine {
+
+// All that the engine works with; everything outlives it.
+struct World {
+    boost::asio::any_io_executor executor;
+    async::Timers& timers;
+    ports::Source& source;
+    ports::Stages& stages;
+    ports::Releases& releases;
+    ports::Runtime& runtime;
+    ports::Traffic& traffic;
+    ports::Prober& prober;
+    ports::ConfigSource& config;
+};
+
+struct EngineOptions {
+    std::string state_directory;
+    std::string config_directory;  // where known_hosts and secrets/ lie
+    std::string nonce;             // the proxy's, for the probe after a switch
+    bool separate_users = false;   // the daemon can change uids
+    std::string timezone = "UTC";
+    std::string version;
+};
+
+// What `app` does for the engine where the data plane's listeners are concerned.
+struct Hooks {
+    // Opens what the configuration asks for and isn't open yet; sentences for what could not be.
+    std::function<Task<std::vector<std::string>>(domain::ServerConfig,
+                                                 std::vector<std::string> app_listens)>
+        open_listeners;
+    std::function<int()> proxy_pid;
+    // Changes of runs that are no release's.
+    std::function<void(const ports::RunInfo&)> on_other_run;
+    // `belay shutdown` ends the proxy: it must not be started again.
+    std::function<void()> let_proxy_go;
+    // Ends the daemon after `belay shutdown`.
+    std::function<void()> exit;
+    // Where a probe through the proxy goes: an address of [proxy] listen, or "".
+    std::function<std::string()> proxy_address;
+};
+
+// Loop thread only. Start-up, after the runtime has adopted what runs: boot(), then load().
+class Engine : public Api {
+  public:
+    // Adopts or starts every live release from live/*.json alone: no database, configuration, git
+    // or network. Returns when each answers its first probe or its time for that is up.
+    virtual Task<void> boot() = 0;
+    // Takes up the record and the configuration: reconciles, resumes what was interrupted, and
+    // accepts work from then on. `store` null: the database can't be used; `problem` says why, and
+    // no new work is taken.
+    virtual Task<void> load(ports::Store* store, std::string problem) = 0;
+    // Stops taking work and waits for what must not be torn: acts in flight, not builds (their
+    // shims end them).
+    virtual Task<void> close() = 0;
+};
+
+std::unique_ptr<Engine> make_engine(World world, EngineOptions options, Hooks hooks);
+
+}  // namespace belay::engine

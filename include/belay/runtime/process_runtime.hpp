@@ -1,0 +1,27 @@
+// Runs each process of a release under a belay-shim of its own, in a directory of its own.
+#pragma once
+
+#include <belay/async/timers.hpp>
+#include <belay/ports/runtime.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <filesystem>
+#include <memory>
+
+namespace belay::runtime {
+
+struct ProcessRuntimeOptions {
+    std::filesystem::path
+        run_directory;  // its `RUNID/` directories are this runtime's alone; created 0700
+    std::string shim_path;
+    std::uint16_t first_port = 20000;  // keep it outside net.ipv4.ip_local_port_range
+    std::uint16_t last_port = 29999;
+};
+
+// Errc::invalid or disk trouble where the directory can't be made.
+Result<std::unique_ptr<ports::Runtime>> make_process_runtime(boost::asio::any_io_executor executor,
+                                                             async::Timers& timers,
+                                                             ProcessRuntimeOptions options);
+
+}  // namespace belay::runtime

@@ -1,0 +1,135 @@
+#include "bake_monitor.hpp"
+
+#include "services.hpp"
+
+#include <belay/base/log.hpp>
+
+#include <fmt/format.h>
+
+namespace belay::engine {
+
+BakeMonitor::BakeMonitor(boost::asio::any_io_executor executor, async::Timers& timers,
+                         ports::Prober& prober, ports::Traffic& traffic, Fleet& fleet,
+                         RunSetPtr set, ReleaseNumber previous, OnProbe on_probe)
+    : timers_(timers),
+      prober_(prober),
+      traffic_(traffic),
+      fleet_(fleet),
+      set_(std::move(set)),
+      previous_(previous),
+      on_probe_(std::move(on_probe)),
+      tasks_(std::move(executor)) {}
+
+void BakeMonitor::start() {
+    began_ = timers_.steady_now();
+    exits_ = fleet_.watch(*set_, [this](const Member& member, const ports::RunInfo& info) {
+        on_change(member, info);
+    });
+    if (auto dead = fleet_.dead(*set_, Which::all); !dead.empty())
+        trip(domain::Reason::exited, dead, std::nullopt);
+    for (std::size_t i = 0; i < set_->members.size(); ++i)
+        if (set_->members[i].serves) tasks_.spawn("bake probes", watch_member(i));
+    tasks_.spawn("bake traffic", watch_traffic());
+}
+
+Task<void> BakeMonitor::stop() {
+    exits_.end();
+    ended_.request();
+    co_await tasks_.join();
+}
+
+void BakeMonitor::on_change(const Member& member, const ports::RunInfo& info) {
+    if (info.state == ports::RunState::running) return;
+    auto how = info.last_exit ? describe(*info.last_exit) : std::string("is gone");
+    trip(domain::Reason::exited,
+         fmt::format("{} {} while its release was watched", member.process, how), info.last_exit);
+}
+
+void BakeMonitor::trip(domain::Reason reason, std::string detail, const std::optional<Exit>& exit) {
+    if (tripped_.is_set() || ended_.requested()) return;
+    failure_.reason = reason;
+    failure_.detail = std::move(detail);
+    if (exit && exit->known) {
+        if (exit->signal != 0)
+            failure_.signal = exit->signal;
+        else
+            failure_.exit_code = exit->code;
+    }
+    tripped_.set();
+}
+
+Task<void> BakeMonitor::watch_member(std::size_t index) {
+    domain::Watch watch(set_->manifest.health);
+    while (!ended_.requested()) {
+        auto began = timers_.steady_now();
+        auto probe = co_await probe_member(prober_, set_, index, timers_.now(), ended_);
+        if (ended_.requested()) co_return;
+        auto verdict = watch.on_probe(probe.passed());
+        auto error = probe.error;
+        on_probe_(std::move(probe));
+        if (verdict == domain::Verdict::unhealthy)
+            trip(domain::Reason::unhealthy,
+                 fmt::format("{} probes in a row failed while it was watched, the last: {}",
+                             set_->manifest.health.unhealthy, error),
+                 std::nullopt);
+        if (verdict == domain::Verdict::flapping)
+            trip(domain::Reason::flapping,
+                 fmt::format("{} of its last {} probes failed while it was watched, the last: {}",
+                             domain::kFlapFailures, domain::kFlapWindow, error),
+                 std::nullopt);
+        auto spent = std::chrono::duration_cast<Millis>(timers_.steady_now() - began);
+        auto rest = set_->manifest.health.interval - spent;
+        const bool slept = co_await timers_.sleep(std::max(rest, Millis{1}), ended_);
+        if (!slept) co_return;
+    }
+}
+
+Task<std::optional<std::pair<domain::TrafficSample, domain::TrafficSample>>> BakeMonitor::sample() {
+    auto counters = co_await traffic_.counters(set_->manifest.app);
+    if (!counters) co_return std::nullopt;  // no data is no verdict
+    domain::TrafficSample own, before;
+    for (const auto& release : *counters) {
+        domain::TrafficSample seen{static_cast<std::int64_t>(release.requests),
+                                   static_cast<std::int64_t>(release.failed())};
+        if (release.release == set_->release())
+            own = seen;
+        else if (release.release == previous_)
+            before = seen;
+    }
+    co_return std::pair{own, before};
+}
+
+Task<void> BakeMonitor::watch_traffic() {
+    // What the release answered in an earlier life (a rollback's target) is not its present doing.
+    auto start = co_await sample();
+    while (true) {
+        const bool slept = co_await timers_.sleep(set_->manifest.health.interval, ended_);
+        if (!slept) co_return;
+        auto now = co_await sample();
+        if (!now || !start) {
+            if (!start) start = now;
+            continue;
+        }
+        if (now->first.requests < start->first.requests) start->first = {};  // the proxy began anew
+        domain::TrafficSample own{now->first.requests - start->first.requests,
+                                  now->first.errors - start->first.errors};
+        if (domain::too_many_errors(own, now->second, set_->manifest.traffic.rollback_on))
+            trip(domain::Reason::error_ratio,
+                 fmt::format("{} of {} requests to it failed (more than {:.3g} %)", own.errors,
+                             own.requests, set_->manifest.traffic.rollback_on.error_ratio * 100),
+                 std::nullopt);
+    }
+}
+
+Task<bool> BakeMonitor::passes_now() {
+    for (std::size_t i = 0; i < set_->members.size(); ++i) {
+        if (!set_->members[i].serves) continue;
+        auto probe = co_await probe_member(prober_, set_, i, timers_.now(), ended_);
+        auto passed = probe.passed();
+        on_probe_(std::move(probe));
+        if (!passed) co_return false;
+    }
+    co_return true;
+}
+
+}  // namespace belay::engine

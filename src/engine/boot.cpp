@@ -1,0 +1,315 @@
+// Coming up: first what serves, from plain files; then the record and the configuration.
+#include "bake_monitor.hpp"
+#include "engine_core.hpp"
+
+#include <belay/base/log.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace belay::engine {
+
+using domain::Deployment;
+using domain::Effect;
+using domain::EventKind;
+using domain::State;
+
+namespace {
+
+// How long the webhook port waits for booted releases to answer: a slow one must not keep pushes
+// out for ever.
+constexpr Millis kBootPatience{60'000};
+constexpr Millis kBootProbes{100};
+
+}  // namespace
+
+Task<void> EngineCore::boot() {
+    auto live = co_await services_.world.releases.read_live();
+    if (!live) {
+        services_.boot_problem =
+            fmt::format("live releases could not be read: {}", live.error().message);
+        log::error(services_.boot_problem);
+        co_return;
+    }
+    for (const auto& unreadable : live->second)
+        log::error("a live release is left alone", {{"error", unreadable.message}});
+    auto hello = co_await services_.world.traffic.hello();
+    if (!hello) log::error("the proxy does not answer", {{"error", hello.error().message}});
+    async::TaskGroup booting(services_.world.executor);
+    for (auto& manifest : live->first)
+        booting.spawn("boot " + manifest.app, boot_app(std::move(manifest)));
+    co_await booting.join();
+}
+
+Task<void> EngineCore::boot_app(domain::LiveManifest manifest) {
+    auto& app = add_app(manifest.app);
+    app.record.epoch = std::max(app.record.epoch, manifest.epoch);
+    app.record.stopped = manifest.stopped;
+    app.stable = manifest.stable;
+    app.record.stable = manifest.stable ? manifest.stable->number : 0;
+    app.record.live = manifest.live ? manifest.live->number : app.record.stable;
+    if (manifest.stopped) co_return;
+    if (manifest.live) {
+        auto set = services_.fleet.adopt(*manifest.live, Age::youngest);
+        bool any = std::any_of(set->members.begin(), set->members.end(),
+                               [](const Member& member) { return member.started; });
+        if (any) {
+            app.live = set;
+            co_await revive_live(app);
+            co_return;
+        }
+    }
+    // Nothing of it runs: a boot, or all was killed. What was proven healthy comes up, not what was
+    // still being watched.
+    const auto& chosen = manifest.stable ? manifest.stable : manifest.live;
+    if (!chosen) co_return;
+    app.booted = true;
+    app.record.live = chosen->number;
+    app.live = services_.fleet.make(*chosen);
+    auto logs =
+        services_.world.releases.log_directory(app.name, fmt::format("r{}", chosen->number));
+    if (!logs) log::error("no place for the app's output", {{"error", logs.error().message}});
+    auto started = co_await services_.fleet.start(app.live, Which::all, RestartPolicy::always,
+                                                  KeepOthers::yes);
+    if (!started)
+        log::error("the stable release did not start; it is tried again",
+                   {{"app", app.name},
+                    {"release", fmt::to_string(chosen->number)},
+                    {"error", started.error().detail}});
+    log::info("started the stable release",
+              {{"app", app.name}, {"release", fmt::to_string(chosen->number)}});
+    const bool answers = co_await wait_for_first_pass(app.live, kBootPatience);
+    if (!answers)
+        log::warning("the stable release does not answer yet", {{"app", app.name}});
+    co_await route_live(app);
+    auto written = co_await services_.world.releases.write_live(live_manifest(app));
+    if (!written) log::error("live/APP.json was not written", {{"error", written.error().message}});
+}
+
+Task<bool> EngineCore::wait_for_first_pass(RunSetPtr set, Millis patience) {
+    auto& timers = services_.world.timers;
+    const auto end = timers.steady_now() + patience;
+    while (timers.steady_now() < end) {
+        bool all = true;
+        for (std::size_t i = 0; i < set->members.size(); ++i) {
+            if (!set->members[i].serves) continue;
+            auto probe = co_await probe_member(services_.world.prober, set, i, services_.now(),
+                                               services_.closing);
+            all = all && probe.passed();
+        }
+        if (all) co_return true;
+        const bool slept = co_await timers.sleep(kBootProbes, services_.closing);
+        if (!slept) co_return false;
+    }
+    co_return false;
+}
+
+// The live release's route, at a higher epoch than any before.
+Task<void> EngineCore::route_live(AppContext& app) {
+    auto upstreams = services_.fleet.upstreams(*app.live);
+    if (upstreams.empty()) co_return;
+    ++app.record.epoch;
+    auto applied = co_await services_.world.traffic.apply(
+        route_of(app.live->manifest, std::move(upstreams), app.record.epoch, 0));
+    if (!applied)
+        log::error("the proxy did not take a live release's route",
+                   {{"app", app.name}, {"error", applied.error().message}});
+    if (!services_.journal.store()) co_return;
+    std::vector<ports::Write> writes;
+    writes.emplace_back(ports::PutApp{app.record});
+    auto saved = co_await services_.journal.save(std::move(writes), "epoch");
+    if (!saved) log::warning("an epoch was not recorded", {{"error", saved.error().message}});
+}
+
+void EngineCore::on_proxy_connected(const ports::TrafficHello& hello) {
+    if (!hello.warning.empty()) log::warning(hello.warning);
+    for (const auto& [name, serving] : hello.apps) {
+        auto& known = proxy_epochs_[name];
+        known = std::max(known, serving.epoch);
+        if (auto* app = find(name)) app->record.epoch = std::max(app->record.epoch, serving.epoch);
+    }
+}
+
+Task<void> EngineCore::load(ports::Store* store, std::string problem) {
+    services_.journal.attach(store, problem);
+    store_problem_ = std::move(problem);
+    std::vector<Deployment> unfinished;
+    if (store) {
+        auto snapshot = co_await store->snapshot();
+        if (!snapshot) {
+            store_problem_ = snapshot.error().message;
+            services_.journal.attach(nullptr, store_problem_);
+        } else {
+            last_deployment_ = snapshot->last_deployment;
+            last_delivery_ = snapshot->last_delivery;
+            for (auto& record : snapshot->apps) {
+                const bool known = find(record.name) != nullptr;
+                auto& app = add_app(record.name);
+                auto seen = app.record;
+                app.record = std::move(record);
+                app.record.epoch = std::max(app.record.epoch, seen.epoch);
+                // What boot() found running and named on disk outranks the record, but for a switch
+                // that is under way.
+                if (known) {
+                    app.record.stable = seen.stable;
+                    if (app.booted) app.record.live = seen.live;
+                }
+            }
+            unfinished = std::move(snapshot->unfinished);
+        }
+    }
+    auto report = take_config(services_.world.config.load());
+    for (const auto& complaint : report.complaints)
+        if (!complaint.warning) log::error("configuration", {{"complaint", complaint.to_string()}});
+    loaded_ = true;
+    for (auto& [name, app] : apps_) {
+        std::vector<Deployment> own;
+        for (const auto& deployment : unfinished)
+            if (deployment.app == name) own.push_back(deployment);
+        co_await reconcile(*app, std::move(own));
+    }
+    co_await open_listeners();
+    for (auto& [name, app] : apps_)
+        start_tasks(*app);
+    services_.tasks.spawn("housekeeping", housekeeping());
+}
+
+// Makes memory, record and processes agree for one app.
+Task<void> EngineCore::reconcile(AppContext& app, std::vector<Deployment> unfinished) {
+    if (app.record.removed) co_return;
+    auto numbers = co_await services_.world.releases.list(app.name);
+    if (numbers && !numbers->empty())
+        app.record.last_release = std::max(app.record.last_release, numbers->back());
+    std::optional<Deployment> at_work;
+    for (auto& deployment : unfinished) {
+        if (deployment.state == State::queued)
+            app.queue.push_back(deployment);
+        else
+            at_work = deployment;
+    }
+    auto* store = services_.journal.store();
+    if (store && app.record.live != 0) {
+        auto row = co_await store->release(app.name, app.record.live);
+        if (row && *row) app.live_release = **row;
+    }
+    if (app.live && app.live_release.number == 0) {  // the record lost it; the manifest has it
+        app.live_release.app = app.name;
+        app.live_release.number = app.live->release();
+        app.live_release.commit = app.live->manifest.commit;
+        app.live_release.ref = app.live->manifest.ref;
+        app.live_release.config = app.live->manifest.config;
+        app.live_release.build_key = app.live->manifest.build_key;
+        app.live_release.bytes = app.live->manifest.bytes;
+        app.live_release.state = domain::ReleaseState::live;
+        app.live_release.created_at = app.live->manifest.sealed_at;
+        app.live_release.live_since = services_.now();
+        if (app.stable && app.stable->number == app.live->release())
+            app.live_release.healthy_since = services_.now();
+        if (store) {
+            std::vector<ports::Write> writes;
+            writes.emplace_back(ports::PutApp{app.record});
+            writes.emplace_back(ports::PutRelease{app.live_release});
+            co_await services_.journal.save_surely(std::move(writes), "rebuilt");
+        }
+    }
+    if (at_work && store) {
+        co_await resume_active(app, *at_work);
+        co_return;
+    }
+    std::vector<RunSetPtr> kept{app.live};
+    co_await services_.fleet.stop_strays(app.name, std::move(kept));
+    if (app.live) {
+        auto serving = co_await services_.world.traffic.serving(app.name);
+        bool routed = serving && serving->release == app.live->release();
+        if (!routed) co_await route_live(app);
+    }
+}
+
+Task<void> EngineCore::resume_active(AppContext& app, Deployment deployment) {
+    // Rows of steps that nobody will end any more.
+    auto stages = co_await services_.journal.store()->stages(deployment.id);
+    std::vector<ports::Write> writes;
+    if (stages)
+        for (auto& stage : *stages)
+            if (stage.state == domain::StageState::running) {
+                stage.state = domain::StageState::canceled;
+                stage.finished_at = services_.now();
+                writes.emplace_back(ports::PutStage{stage});
+            }
+    if (!writes.empty()) co_await services_.journal.save_surely(std::move(writes), "stages_closed");
+
+    const auto state = deployment.state;
+    const bool switched =
+        state == State::draining || state == State::baking || state == State::rolling_back;
+    const bool same_release = deployment.previous == deployment.release;
+    domain::Event event;
+    event.kind = EventKind::interrupted;
+    event.rebooted = app.booted;
+    auto manifest = co_await services_.world.releases.manifest(app.name, deployment.release);
+    event.sealed = manifest && *manifest;
+    RunSetPtr own;
+    if (event.sealed && !app.booted) {
+        own = services_.fleet.adopt(**manifest, Age::youngest);
+        if (!services_.fleet.all_running(*own) && !switched) own = nullptr;
+    }
+    RunSetPtr other;
+    if (!app.booted && deployment.previous != 0 && (switched || state == State::switching)) {
+        auto before = co_await services_.world.releases.manifest(app.name, deployment.previous);
+        if (before && *before) other = services_.fleet.adopt(**before, Age::oldest);
+    }
+    if (switched && !app.booted) {
+        app.live = own;
+        app.fallback = other;
+        app.record.live = deployment.release;
+        auto row = co_await services_.journal.store()->release(app.name, deployment.previous);
+        if (row && *row) app.fallback_release = **row;
+    } else {
+        if (state == State::switching && other) app.live = other;
+        if (same_release && app.live && own && app.live->generation == own->generation)
+            own = nullptr;
+        app.candidate = own;
+        auto serving = co_await services_.world.traffic.serving(app.name);
+        event.serving = own && serving && serving->epoch == deployment.epoch &&
+                        serving->release == deployment.release;
+    }
+    std::vector<RunSetPtr> kept{app.live, app.fallback, app.candidate};
+    co_await services_.fleet.stop_strays(app.name, std::move(kept));
+    auto prepared = co_await prepare_active(app, deployment);
+    if (!prepared) {
+        Deployer deployer(services_, app);
+        co_await deployer.give_up(domain::Reason::internal, prepared.error().message);
+        app.active.reset();
+        co_return;
+    }
+    log::info("taking up an interrupted deployment", {{"deployment", to_string(deployment.id)},
+                                                      {"state", std::string(to_string(state))},
+                                                      {"rebooted", app.booted ? "yes" : "no"}});
+    app.active->asked = std::move(event);
+    services_.tasks.spawn("resume " + app.name, resume(app));
+}
+
+Task<void> EngineCore::resume(AppContext& app) {
+    Deployer deployer(services_, app);
+    co_await deployer.run(Effect::none);
+    app.active.reset();
+    app.lane_wake.set();
+}
+
+void EngineCore::start_tasks(AppContext& app) {
+    if (app.record.removed || !lanes_.insert(app.name).second) return;
+    services_.tasks.spawn("lane " + app.name, lane(app));
+    services_.tasks.spawn("watch " + app.name, live_watch(app));
+    services_.tasks.spawn("poll " + app.name, poller(app));
+}
+
+// Nothing is wound down: what is under way is taken up by the next start exactly as after a crash,
+// which is the one way that is tested at every step. Stages end with their shims.
+Task<void> EngineCore::close() {
+    services_.closing.request();
+    auto* store = services_.journal.store();
+    if (store) co_await store->close();
+    services_.journal.attach(nullptr, "belay is shutting down");
+}
+
+}  // namespace belay::engine

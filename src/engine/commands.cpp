@@ -1,0 +1,539 @@
+// What people ask for.
+#include "engine_core.hpp"
+#include "environment.hpp"
+#include "matching.hpp"
+
+#include <belay/base/log.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace belay::engine {
+
+using domain::Deployment;
+using domain::EventKind;
+using domain::Plan;
+using domain::ReleaseState;
+using domain::State;
+using domain::Trigger;
+
+Task<Result<Accepted>> EngineCore::deploy(std::string name, DeployRequest request) {
+    auto app = known(name);
+    if (!app) co_return app.error();
+    if ((*app)->orphaned)
+        co_return Error{Errc::conflict, fmt::format("{} is gone: put it back to deploy {} again",
+                                                    (*app)->file, name)};
+    Deployment deployment;
+    deployment.trigger = Trigger::manual;
+    deployment.force = request.force;
+    deployment.note = "by " + request.by;
+    if (!request.commit.empty()) {
+        if (!is_commit_id(request.commit))
+            co_return Error{
+                Errc::invalid,
+                fmt::format("\"{}\" is no full commit id (40 hex digits)", request.commit)};
+        deployment.commit = request.commit;
+        deployment.pinned = true;
+    }
+    if (!request.ref.empty()) {
+        auto full = request.ref.starts_with("refs/") ? request.ref : "refs/heads/" + request.ref;
+        if ((*app)->config && !(*app)->config->tags.empty() && !request.ref.starts_with("refs/") &&
+            fits_pattern((*app)->config->tags, request.ref))
+            full = "refs/tags/" + request.ref;
+        if (!domain::parse_ref(full))
+            co_return Error{Errc::invalid, fmt::format("\"{}\" is no branch or tag", request.ref)};
+        deployment.ref = full;
+    }
+    auto queued = co_await enqueue(**app, std::move(deployment));
+    if (!queued) co_return queued.error();
+    Accepted accepted{*queued, {}};
+    if ((*app)->record.hold && !request.force)
+        accepted.note =
+            fmt::format("waits: {} is on hold ({}); `belay resume {}`, or deploy with --force",
+                        name, (*app)->record.hold->why, name);
+    co_return accepted;
+}
+
+Task<Result<Accepted>> EngineCore::restart_release(AppContext& app, ReleaseNumber release,
+                                                   Trigger trigger, std::string by, bool hold) {
+    std::vector<ports::Write> more;
+    if (hold) {
+        app.record.hold = domain::Hold{
+            by, fmt::format("rolled back to release {} by hand", release), services_.now()};
+        more.emplace_back(app_event(app.name, services_.now(), "held",
+                                    fmt::format("{} on hold: {}", app.name, app.record.hold->why)));
+    }
+    Deployment deployment;
+    deployment.trigger = trigger;
+    deployment.plan = Plan::restart;
+    deployment.release = release;
+    deployment.note = "by " + by;
+    auto manifest = co_await services_.world.releases.manifest(app.name, release);
+    if (manifest && *manifest) {
+        deployment.commit = (*manifest)->commit;
+        deployment.ref = (*manifest)->ref;
+        deployment.config = (*manifest)->config;
+    }
+    auto queued = co_await enqueue(app, std::move(deployment), std::move(more));
+    if (!queued) co_return queued.error();
+    co_return Accepted{*queued, {}};
+}
+
+Task<Result<Accepted>> EngineCore::rollback(std::string name, RollbackRequest request) {
+    if (auto ready = ready_for_work(); !ready) co_return ready.error();
+    auto found = known(name);
+    if (!found) co_return found.error();
+    auto& app = **found;
+    const bool watched = app.active && (app.active->state() == State::draining ||
+                                        app.active->state() == State::baking);
+    if (app.active &&
+        (app.active->state() == State::switching || app.active->state() == State::rolling_back))
+        co_return Error{Errc::conflict, fmt::format("{} is {}: try again in a moment",
+                                                    to_string(app.active->deployment.id),
+                                                    to_string(app.active->state()))};
+    auto target = request.to;
+    if (target == 0 && watched && app.active->deployment.previous != 0 &&
+        app.active->deployment.previous != app.active->deployment.release)
+        target = app.active->deployment.previous;
+    auto rows = co_await services_.journal.store()->releases(name);
+    if (!rows) co_return rows.error();
+    const domain::Release* chosen = nullptr;
+    for (const auto& row : *rows) {
+        if (target != 0 ? row.number == target
+                        : row.number < app.record.live && row.healthy_since != TimePoint{} &&
+                              row.state != ReleaseState::bad && row.state != ReleaseState::pruned) {
+            chosen = &row;
+            break;
+        }
+    }
+    if (!chosen && target != 0)
+        co_return Error{Errc::not_found, fmt::format("{} has no release {}", name, target)};
+    if (!chosen)
+        co_return Error{
+            Errc::not_found,
+            fmt::format("{} has no healthy release before the live one to go back to", name)};
+    if (chosen->healthy_since == TimePoint{})
+        co_return Error{Errc::conflict,
+                        fmt::format("release {} never was healthy: a rollback goes to one that was",
+                                    chosen->number)};
+    if (chosen->state == ReleaseState::pruned)
+        co_return Error{
+            Errc::conflict,
+            fmt::format("release {} was removed by [keep] releases: deploy its commit {}",
+                        chosen->number, chosen->commit)};
+    if (chosen->number == app.record.live && !watched)
+        co_return Error{Errc::conflict, fmt::format("release {} is live", chosen->number)};
+    auto queued =
+        co_await restart_release(app, chosen->number, Trigger::rollback, request.by, request.hold);
+    if (!queued) co_return queued.error();
+    // Whatever is under way ends: in a bake that moves the traffic back at once.
+    if (app.active && app.active->deployment.id != queued->deployment) {
+        domain::Event cancel;
+        cancel.kind = EventKind::cancel;
+        if (domain::apply(app.active->deployment, cancel, app.active->course)) {
+            queued->note = fmt::format("canceled {}", to_string(app.active->deployment.id));
+            ask(app, std::move(cancel));
+        }
+    }
+    co_return *queued;
+}
+
+Task<Result<Accepted>> EngineCore::cancel(DeploymentId id, std::string by) {
+    if (auto ready = ready_for_work(); !ready) co_return ready.error();
+    for (auto& [name, app] : apps_) {
+        domain::Event event;
+        event.kind = EventKind::cancel;
+        if (app->active && app->active->deployment.id == id) {
+            auto fits = domain::apply(app->active->deployment, event, app->active->course);
+            if (!fits) co_return fits.error();
+            app->active->deployment.note += fmt::format(
+                "{}canceled by {}", app->active->deployment.note.empty() ? "" : "; ", by);
+            ask(*app, std::move(event));
+            co_return Accepted{id, {}};
+        }
+        auto queued = std::find_if(app->queue.begin(), app->queue.end(),
+                                   [&](const Deployment& one) { return one.id == id; });
+        if (queued == app->queue.end()) continue;
+        auto ended = domain::apply(*queued, event, {});
+        if (!ended) co_return ended.error();
+        ended->next.finished_at = services_.now();
+        ended->next.failure.detail = "canceled by " + by;
+        std::vector<ports::Write> writes;
+        writes.emplace_back(ports::PutDeployment{ended->next});
+        writes.emplace_back(
+            event_of(ended->next, services_.now(), fmt::format("{} canceled", to_string(id))));
+        auto saved = co_await services_.journal.save(std::move(writes), "canceled");
+        if (!saved) co_return saved.error();
+        std::erase_if(app->queue, [&](const Deployment& one) { return one.id == id; });
+        co_return Accepted{id, {}};
+    }
+    auto ended = co_await services_.journal.store()->deployment(id);
+    if (!ended) co_return ended.error();
+    if (!*ended) co_return Error{Errc::not_found, fmt::format("no deployment {}", to_string(id))};
+    co_return Error{Errc::conflict,
+                    fmt::format("{} has ended: {}", to_string(id), to_string((*ended)->state))};
+}
+
+Task<Result<Accepted>> EngineCore::approve(DeploymentId id, std::string by) {
+    co_return co_await answer_gate(id, EventKind::approved, "approved by " + by);
+}
+
+Task<Result<Accepted>> EngineCore::reject(DeploymentId id, std::string why, std::string by) {
+    co_return co_await answer_gate(
+        id, EventKind::reject, fmt::format("rejected by {}{}", by, why.empty() ? "" : ": " + why));
+}
+
+Task<Result<Accepted>> EngineCore::answer_gate(DeploymentId id, EventKind kind, std::string note) {
+    if (auto ready = ready_for_work(); !ready) co_return ready.error();
+    for (auto& [name, app] : apps_) {
+        if (!app->active || app->active->deployment.id != id) continue;
+        domain::Event event;
+        event.kind = kind;
+        auto fits = domain::apply(app->active->deployment, event, app->active->course);
+        if (!fits) co_return fits.error();
+        app->active->deployment.note = std::move(note);
+        ask(*app, std::move(event));
+        co_return Accepted{id, {}};
+    }
+    co_return Error{Errc::not_found, fmt::format("{} does not wait for approval", to_string(id))};
+}
+
+Task<Result<void>> EngineCore::hold(std::string name, std::string why, std::string by) {
+    if (auto ready = ready_for_work(); !ready) co_return ready.error();
+    auto app = known(name);
+    if (!app) co_return app.error();
+    auto before = std::exchange((*app)->record.hold, domain::Hold{by, why, services_.now()});
+    std::vector<ports::Write> writes;
+    writes.emplace_back(ports::PutApp{(*app)->record});
+    writes.emplace_back(app_event(name, services_.now(), "held",
+                                  fmt::format("{} on hold by {}: {}", name, by, why)));
+    auto saved = co_await services_.journal.save(std::move(writes), "hold");
+    if (!saved) (*app)->record.hold = before;
+    co_return saved;
+}
+
+Task<Result<void>> EngineCore::resume(std::string name, std::string by) {
+    if (auto ready = ready_for_work(); !ready) co_return ready.error();
+    auto app = known(name);
+    if (!app) co_return app.error();
+    auto before = (*app)->record;
+    (*app)->record.hold.reset();
+    (*app)->record.degraded = false;
+    std::vector<ports::Write> writes;
+    writes.emplace_back(ports::PutApp{(*app)->record});
+    writes.emplace_back(
+        app_event(name, services_.now(), "resumed", fmt::format("{} resumed by {}", name, by)));
+    auto saved = co_await services_.journal.save(std::move(writes), "resume");
+    if (!saved)
+        (*app)->record = before;
+    else
+        (*app)->lane_wake.set();
+    co_return saved;
+}
+
+Task<Result<Accepted>> EngineCore::restart(std::string name, std::string by) {
+    auto app = known(name);
+    if (!app) co_return app.error();
+    if ((*app)->record.live == 0)
+        co_return Error{Errc::conflict, fmt::format("{} has no live release", name)};
+    if ((*app)->record.stopped)
+        co_return Error{Errc::conflict, fmt::format("{} is stopped: `belay start {}`", name, name)};
+    co_return co_await restart_release(**app, (*app)->record.live, Trigger::manual, by, false);
+}
+
+Task<Result<void>> EngineCore::stop(std::string name, std::string by) {
+    if (auto ready = ready_for_work(); !ready) co_return ready.error();
+    auto found = known(name);
+    if (!found) co_return found.error();
+    auto& app = **found;
+    if (app.active)
+        co_return Error{Errc::conflict, fmt::format("{} is {}: cancel it first",
+                                                    to_string(app.active->deployment.id),
+                                                    to_string(app.active->state()))};
+    if (!app.live) co_return Error{Errc::conflict, fmt::format("{} has nothing running", name)};
+    app.record.stopped = true;
+    ++app.record.epoch;
+    std::vector<ports::Write> writes;
+    writes.emplace_back(ports::PutApp{app.record});
+    writes.emplace_back(
+        app_event(name, services_.now(), "stopped", fmt::format("{} stopped by {}", name, by)));
+    auto saved = co_await services_.journal.save(std::move(writes), "stopped");
+    if (!saved) {
+        app.record.stopped = false;
+        co_return saved.error();
+    }
+    auto written = co_await services_.world.releases.write_live(live_manifest(app));
+    if (!written) co_return written.error();
+    // Without upstreams the proxy answers 503 and says why.
+    auto applied = co_await services_.world.traffic.apply(
+        route_of(app.live->manifest, {}, app.record.epoch, 0));
+    if (!applied)
+        log::warning("the proxy did not take the empty route",
+                     {{"error", applied.error().message}});
+    auto set = std::exchange(app.live, nullptr);
+    co_await services_.fleet.stop(set, Which::all);
+    co_return Result<void>{};
+}
+
+Task<Result<Accepted>> EngineCore::start(std::string name, std::string by) {
+    auto app = known(name);
+    if (!app) co_return app.error();
+    if (!(*app)->record.stopped || (*app)->record.live == 0)
+        co_return Error{Errc::conflict, fmt::format("{} is not stopped", name)};
+    co_return co_await restart_release(**app, (*app)->record.live, Trigger::manual, by, false);
+}
+
+Task<Result<void>> EngineCore::remove(std::string name, bool purge, std::string by) {
+    if (auto ready = ready_for_work(); !ready) co_return ready.error();
+    auto found = known(name);
+    if (!found) co_return found.error();
+    auto& app = **found;
+    if (app.active)
+        co_return Error{Errc::conflict, fmt::format("{} is {}: cancel it first",
+                                                    to_string(app.active->deployment.id),
+                                                    to_string(app.active->state()))};
+    app.record.removed = true;
+    ++app.record.epoch;
+    const auto now = services_.now();
+    std::vector<ports::Write> writes;
+    for (auto& queued : app.queue) {
+        queued.state = State::canceled;
+        queued.failure = {domain::Reason::canceled,
+                          "queued",
+                          fmt::format("{} was removed by {}", name, by),
+                          {},
+                          {}};
+        queued.finished_at = now;
+        writes.emplace_back(ports::PutDeployment{queued});
+    }
+    app.queue.clear();
+    auto removed = co_await services_.world.traffic.remove(name, app.record.epoch);
+    if (!removed) co_return removed.error();
+    auto set = std::exchange(app.live, nullptr);
+    if (set) co_await services_.fleet.stop(set, Which::all);
+    auto forgotten = co_await services_.world.releases.remove_live(name);
+    if (!forgotten) co_return forgotten.error();
+    app.record.live = 0;
+    app.record.stable = 0;
+    app.stable.reset();
+    writes.emplace_back(ports::PutApp{app.record});
+    writes.emplace_back(app_event(name, now, "removed", fmt::format("{} removed by {}", name, by)));
+    if (purge) {
+        auto current = co_await services_.world.releases.set_current(name, 0);
+        auto purged = co_await services_.world.releases.purge(name);
+        if (!current || !purged) co_return (current ? purged : current).error();
+        writes.emplace_back(ports::PurgeApp{name});
+    }
+    co_return co_await services_.journal.save(std::move(writes), "removed");
+}
+
+Task<Result<ReloadReport>> EngineCore::reload() {
+    auto report = take_config(services_.world.config.load());
+    auto unopened = co_await open_listeners();
+    for (const auto& problem : unopened)
+        report.complaints.push_back({"", 0, 0, problem, true});
+    for (auto& [name, app] : apps_)
+        start_tasks(*app);
+    co_return report;
+}
+
+// Puts a checked configuration in force, file by file; one with errors leaves what was in force.
+ReloadReport EngineCore::take_config(ports::LoadedConfig loaded) {
+    ReloadReport report;
+    report.complaints = loaded.complaints;
+    server_problem_.clear();
+    if (loaded.server) {
+        if (services_.server != *loaded.server && loaded_)
+            report.changes.emplace_back("belay.toml", "changed");
+        services_.server = *loaded.server;
+        services_.slots.set_count(services_.server.concurrent_deployments);
+    } else {
+        report.ok = false;
+        for (const auto& complaint : loaded.complaints)
+            if (!complaint.warning && server_problem_.empty())
+                server_problem_ = complaint.to_string();
+    }
+    std::set<std::string> present;
+    for (auto& file : loaded.apps) {
+        present.insert(file.name);
+        report.complaints.insert(report.complaints.end(), file.complaints.begin(),
+                                 file.complaints.end());
+        const bool is_new = find(file.name) == nullptr || find(file.name)->record.removed;
+        if (is_new && !file.config) report.ok = false;
+        auto& app = add_app(file.name);
+        app.record.removed = false;
+        app.file = file.file;
+        app.config_error.clear();
+        if (std::exchange(app.orphaned, false))
+            report.changes.emplace_back(file.name, "its file is back");
+        if (!file.config) {
+            report.ok = false;
+            for (const auto& complaint : file.complaints)
+                if (!complaint.warning && app.config_error.empty())
+                    app.config_error = complaint.to_string();
+            services_.tasks.spawn("config event",
+                                  save_event(app_event(app.name, services_.now(), "config_invalid",
+                                                       app.config_error)));
+            continue;
+        }
+        auto json = services_.world.config.encode(*file.config);
+        auto hash = services_.world.config.hash(json);
+        if (!app.config)
+            report.changes.emplace_back(file.name, is_new ? "added" : "read");
+        else if (hash != app.config_hash)
+            report.changes.emplace_back(file.name, "changed: in force with the next deployment");
+        app.config = std::move(*file.config);
+        app.config_json = std::move(json);
+        app.config_hash = std::move(hash);
+        if (app.record.last_release == 0 && app.record.live == 0 && services_.journal.store())
+            services_.tasks.spawn("first deployment of " + app.name, deploy_first(app));
+    }
+    for (auto& [name, app] : apps_) {
+        if (present.contains(name) || app->record.removed) continue;
+        if (!std::exchange(app->orphaned, true) && loaded_)
+            report.changes.emplace_back(name,
+                                        "its file is gone: it stays live until `belay remove`");
+    }
+    return report;
+}
+
+// A new app is deployed once when its file is first loaded.
+Task<void> EngineCore::deploy_first(AppContext& app) {
+    while (!loaded_) {
+        const bool slept = co_await services_.world.timers.sleep(Millis{10}, services_.closing);
+        if (!slept) co_return;
+    }
+    if (app.record.last_release != 0 || !app.queue.empty() || !app.config ||
+        app.config->target != domain::Target::service)
+        co_return;
+    Deployment deployment;
+    deployment.trigger = Trigger::config;
+    deployment.note = "its file was loaded for the first time";
+    auto queued = co_await enqueue(app, std::move(deployment));
+    if (!queued)
+        log::error("the first deployment was not queued",
+                   {{"app", app.name}, {"error", queued.error().message}});
+}
+
+Task<std::vector<std::string>> EngineCore::open_listeners() {
+    if (!services_.hooks.open_listeners) co_return std::vector<std::string>{};
+    std::vector<std::string> listens;
+    for (const auto& [name, app] : apps_) {
+        if (app->record.removed) continue;
+        if (app->config)
+            listens.insert(listens.end(), app->config->traffic.listen.begin(),
+                           app->config->traffic.listen.end());
+        if (app->live)
+            listens.insert(listens.end(), app->live->manifest.route.listen.begin(),
+                           app->live->manifest.route.listen.end());
+    }
+    listener_problems_ =
+        co_await services_.hooks.open_listeners(services_.server, std::move(listens));
+    for (const auto& problem : listener_problems_)
+        log::error(problem);
+    co_return listener_problems_;
+}
+
+Task<Result<void>> EngineCore::shutdown() {
+    log::info("shutting down: all live releases, the proxy and the daemon end");
+    services_.closing.request();
+    services_.tasks.spawn("shutdown", end_all());
+    co_return Result<void>{};
+}
+
+Task<void> EngineCore::end_all() {
+    if (services_.hooks.let_proxy_go) services_.hooks.let_proxy_go();
+    auto ended = co_await services_.world.traffic.shutdown(Millis{5'000});
+    if (!ended) log::warning("the proxy did not end in order", {{"error", ended.error().message}});
+    async::TaskGroup stopping(services_.world.executor);
+    auto runs = services_.world.runtime.runs();
+    for (const auto& run : runs)
+        stopping.spawn("stop " + run.run_id, stop_run(run.run_id));
+    co_await stopping.join();
+    if (services_.hooks.exit) services_.hooks.exit();
+}
+
+Task<void> EngineCore::stop_run(std::string run_id) {
+    auto stopped = co_await services_.world.runtime.stop(run_id);
+    if (stopped) co_await services_.world.runtime.forget(run_id);
+}
+
+Task<Result<int>> EngineCore::run(OneOff command, std::function<Task<bool>(std::string)> output) {
+    auto found = known(command.app);
+    if (!found) co_return found.error();
+    auto& app = **found;
+    if (app.record.live == 0)
+        co_return Error{Errc::conflict, fmt::format("{} has no live release", app.name)};
+    if (command.argv.empty()) co_return Error{Errc::invalid, "no command was given"};
+    auto& releases = services_.world.releases;
+    auto environment = co_await releases.environment(app.name, app.record.live, "run");
+    if (!environment) co_return environment.error();
+    auto logs = releases.log_directory(app.name, "run");
+    if (!logs) co_return logs.error();
+    const auto users = users_of(app, services_.options.separate_users);
+    ports::StageJob job;
+    job.app = app.name;
+    job.name = "run";
+    job.run.argv = command.argv;
+    job.cwd = releases.directory(app.name, app.record.live);
+    job.env = std::move(*environment);
+    add_instance(job.env, "run", 1, 0);
+    job.mask = mask_of(app);
+    job.uid = users.run;
+    job.gid = users.run;
+    job.timeout = Millis{24 * 3'600'000};
+    job.silence = job.timeout;
+    job.log_path = fmt::format("{}/{}.log", *logs, services_.now().time_since_epoch().count());
+    const auto log_path = job.log_path;
+    struct Shared {
+        std::optional<Result<ports::StageOutcome>> outcome;
+        async::Event done;
+        async::Cancel cancel;
+    };
+    auto shared = std::make_shared<Shared>();
+    services_.tasks.spawn("run", run_one_off(
+                                     std::move(job),
+                                     [shared](Result<ports::StageOutcome> outcome) {
+                                         shared->outcome = std::move(outcome);
+                                         shared->done.set();
+                                     },
+                                     shared->cancel));
+    // The stage writes its masked output to the file; it is handed on as it grows.
+    off_t offset = 0;
+    bool whole = false;
+    while (!whole) {
+        whole = co_await services_.world.timers.wait(shared->done, Millis{50});
+        while (true) {
+            std::string chunk(65'536, '\0');
+            int fd = ::open(log_path.c_str(), O_RDONLY | O_CLOEXEC);
+            if (fd < 0) break;
+            auto got = ::pread(fd, chunk.data(), chunk.size(), offset);
+            ::close(fd);
+            if (got <= 0) break;
+            chunk.resize(static_cast<std::size_t>(got));
+            offset += got;
+            const bool taken = co_await output(std::move(chunk));
+            if (!taken) {
+                shared->cancel.request();
+                break;
+            }
+        }
+    }
+    ::unlink(log_path.c_str());
+    auto& outcome = *shared->outcome;
+    if (!outcome) co_return outcome.error();
+    if (outcome->signal) co_return 128 + *outcome->signal;
+    co_return outcome->exit_code.value_or(1);
+}
+
+Task<void> EngineCore::run_one_off(ports::StageJob job,
+                                   std::function<void(Result<ports::StageOutcome>)> done,
+                                   async::Cancel cancel) {
+    auto outcome = co_await services_.world.stages.run(std::move(job), cancel);
+    done(std::move(outcome));
+}
+
+}  // namespace belay::engine

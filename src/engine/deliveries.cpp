@@ -1,0 +1,220 @@
+// The front of the pipeline: what a delivery makes, decided once, durable before it is answered.
+#include "engine_core.hpp"
+#include "matching.hpp"
+
+#include <belay/base/log.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace belay::engine {
+
+using domain::Decision;
+using domain::Delivery;
+using domain::Trigger;
+
+std::optional<HookSettings> EngineCore::hook_settings(const std::string& name) {
+    auto* app = find(name);
+    if (!app || !app->config || app->record.removed) return std::nullopt;
+    HookSettings settings;
+    settings.forge = app->config->webhook.forge;
+    for (const auto& reference : app->config->webhook.secrets) {
+        auto secret = services_.world.config.resolve(reference);
+        if (secret)
+            settings.secrets.push_back(*secret);
+        else
+            log::error("a webhook secret can't be read",
+                       {{"app", name}, {"error", secret.error().message}});
+    }
+    return settings;
+}
+
+namespace {
+
+HookAnswer answer_of(const Delivery& delivery) {
+    HookAnswer answer;
+    answer.status_code = delivery.status_code;
+    answer.delivery = delivery.id;
+    answer.deployment = delivery.deployment;
+    answer.decision = delivery.decision;
+    answer.reason = delivery.reason;
+    return answer;
+}
+
+ports::AddEvent delivery_event(const Delivery& delivery) {
+    domain::EventRecord event;
+    event.at = delivery.received_at;
+    event.type = "delivery";
+    event.app = delivery.app;
+    event.deployment = delivery.deployment;
+    event.state = to_string(delivery.decision);
+    event.text = fmt::format("{} {}{}", to_string(delivery.id), to_string(delivery.decision),
+                             delivery.reason.empty() ? "" : ": " + delivery.reason);
+    return {std::move(event)};
+}
+
+}  // namespace
+
+Task<Result<HookAnswer>> EngineCore::submit(std::string name, std::string forge, domain::Push push,
+                                            std::string body_digest) {
+    if (auto ready = ready_for_work(); !ready) co_return ready.error();
+    auto* app = find(name);
+    if (!app || !app->config) co_return Error{Errc::not_found, "no such app"};
+    auto* store = services_.journal.store();
+    if (!push.delivery_id.empty()) {
+        auto earlier = co_await store->find_delivery(name, forge, push.delivery_id);
+        if (!earlier) co_return earlier.error();
+        if (*earlier) {
+            auto answer = answer_of(**earlier);
+            answer.status_code = 200;
+            answer.reason = fmt::format("duplicate of {} ({})", to_string(answer.delivery),
+                                        to_string(answer.decision));
+            answer.decision = Decision::duplicate;
+            co_return answer;
+        }
+    }
+    Delivery delivery;
+    delivery.app = name;
+    delivery.forge = forge;
+    delivery.event = push.event;
+    delivery.delivery_id = push.delivery_id;
+    delivery.kind = push.kind;
+    delivery.changes = push.changes;
+    delivery.body_digest = body_digest;
+    if (push.repository) delivery.repository = push.repository->full_name;
+    auto matched = match(push, *app->config);
+    if (matched.change) {
+        auto duplicate = co_await duplicate_of(*app, *matched.change, body_digest);
+        if (!duplicate) co_return duplicate.error();
+        if (!duplicate->empty()) {
+            delivery.decision = Decision::duplicate;
+            delivery.reason = *duplicate;
+            matched.change.reset();
+        } else {
+            delivery.decision = Decision::queued;
+        }
+    } else {
+        delivery.reason = matched.reason;
+    }
+    co_return co_await record(*app, std::move(delivery), matched.change, Trigger::push);
+}
+
+// Why this change needs no deployment of its own; empty: it does. Pushing A, B, A again is three
+// pushes: a body seen before is a duplicate only while its commit is the app's newest.
+Task<Result<std::string>> EngineCore::duplicate_of(AppContext& app, domain::Change change,
+                                                   std::string digest) {
+    const auto& commit = *change.commit;
+    const domain::Deployment* newest = nullptr;
+    if (!app.queue.empty())
+        newest = &app.queue.back();
+    else if (app.active)
+        newest = &app.active->deployment;
+    if (newest && newest->plan == domain::Plan::build && newest->commit == commit)
+        co_return fmt::format("{} deploys {} already", to_string(newest->id), commit.substr(0, 7));
+    if (!newest && app.live && app.live->manifest.commit == commit &&
+        app.live_release.config == app.config_hash)
+        co_return fmt::format("{} is live already, as release {}", commit.substr(0, 7),
+                              app.live->release());
+    if (newest) co_return std::string();
+    auto earlier = co_await services_.journal.store()->find_digest(app.name, digest);
+    if (!earlier) co_return earlier.error();
+    if (!*earlier || (*earlier)->decision != Decision::queued) co_return std::string();
+    const ports::Page newest_only{0, 1};
+    auto deployments = co_await services_.journal.store()->deployments(app.name, newest_only);
+    if (!deployments) co_return deployments.error();
+    if (!deployments->empty() && deployments->front().commit == commit)
+        co_return fmt::format("the same body as {}, which made {}", to_string((*earlier)->id),
+                              to_string((*earlier)->deployment));
+    co_return std::string();
+}
+
+// One durable batch for the delivery, its decision and its deployment.
+Task<Result<HookAnswer>> EngineCore::record(AppContext& app, Delivery delivery,
+                                            std::optional<domain::Change> change, Trigger trigger) {
+    delivery.id = DeliveryId{++last_delivery_};
+    delivery.received_at = services_.now();
+    delivery.status_code = delivery.decision == Decision::queued ? 202 : 200;
+    std::vector<ports::Write> writes;
+    if (!change) {
+        writes.emplace_back(ports::PutDelivery{delivery});
+        writes.emplace_back(delivery_event(delivery));
+        auto saved = co_await services_.journal.save(std::move(writes), "delivery");
+        if (!saved) co_return saved.error();
+        co_return answer_of(delivery);
+    }
+    domain::Deployment deployment;
+    deployment.trigger = trigger;
+    deployment.delivery = delivery.id;
+    deployment.commit = *change->commit;
+    deployment.ref = change->ref;
+    if (app.record.hold)
+        delivery.reason = fmt::format("on hold by {}: waits for resume", app.record.hold->by);
+    if (change->ref_type == domain::RefType::branch)
+        writes.emplace_back(
+            ports::PutRefSeen{app.name, change->ref, *change->commit, delivery.received_at});
+    writes.emplace_back(ports::PutDelivery{delivery});
+    writes.emplace_back(delivery_event(delivery));
+    auto queued = co_await enqueue(app, std::move(deployment), std::move(writes));
+    if (!queued) co_return queued.error();
+    delivery.deployment = *queued;
+    co_return answer_of(delivery);
+}
+
+Task<void> EngineCore::record_refusal(std::string app, std::string forge, int status_code,
+                                      std::string reason) {
+    if (!ready_for_work()) co_return;
+    Delivery delivery;
+    delivery.id = DeliveryId{++last_delivery_};
+    delivery.app = std::move(app);
+    delivery.forge = std::move(forge);
+    delivery.received_at = services_.now();
+    delivery.status_code = status_code;
+    delivery.decision = Decision::rejected;
+    delivery.reason = std::move(reason);
+    std::vector<ports::Write> writes;
+    writes.emplace_back(ports::PutDelivery{delivery});
+    writes.emplace_back(delivery_event(delivery));
+    auto saved = co_await services_.journal.save(std::move(writes), "refusal");
+    if (!saved)
+        log::warning("a refused delivery was not recorded", {{"error", saved.error().message}});
+}
+
+// Replays the recorded changes; the body itself isn't kept (spec/decisions.md 5).
+Task<Result<HookAnswer>> EngineCore::redeliver(DeliveryId id) {
+    if (auto ready = ready_for_work(); !ready) co_return ready.error();
+    auto recorded = co_await services_.journal.store()->delivery(id);
+    if (!recorded) co_return recorded.error();
+    if (!*recorded) co_return Error{Errc::not_found, fmt::format("no delivery {}", to_string(id))};
+    auto app = known((*recorded)->app);
+    if (!app) co_return app.error();
+    if (!(*app)->config)
+        co_return Error{Errc::conflict, fmt::format("{} has no valid configuration: {}",
+                                                    (*app)->name, (*app)->config_error)};
+    domain::Push push;
+    push.kind = (*recorded)->kind;
+    push.event = (*recorded)->event;
+    push.changes = (*recorded)->changes;
+    auto matched = match(push, *(*app)->config);
+    auto replay = **recorded;
+    replay.delivery_id.clear();  // the forge's id stays with the first
+    replay.deployment = {};
+    replay.decision = matched.change ? Decision::queued : Decision::ignored;
+    replay.reason = matched.reason;
+    co_return co_await record(**app, std::move(replay), matched.change, Trigger::redeliver);
+}
+
+Task<Result<std::vector<Delivery>>> EngineCore::deliveries(std::string app, ports::Page page) {
+    if (!services_.journal.store()) co_return services_.journal.unavailable();
+    co_return co_await services_.journal.store()->deliveries(std::move(app), page);
+}
+
+Task<Result<Delivery>> EngineCore::delivery(DeliveryId id) {
+    if (!services_.journal.store()) co_return services_.journal.unavailable();
+    auto found = co_await services_.journal.store()->delivery(id);
+    if (!found) co_return found.error();
+    if (!*found) co_return Error{Errc::not_found, fmt::format("no delivery {}", to_string(id))};
+    co_return **found;
+}
+
+}  // namespace belay::engine

@@ -1,0 +1,292 @@
+#include "deployer.hpp"
+
+#include "bake_monitor.hpp"
+
+#include <belay/base/failpoint.hpp>
+#include <belay/base/log.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace belay::engine {
+
+using domain::Deployment;
+using domain::Effect;
+using domain::Reason;
+using domain::ReleaseState;
+using domain::State;
+using domain::Transition;
+
+Deployer::Deployer(Services& services, AppContext& app) : services_(services), app_(app) {}
+
+Task<void> Deployer::run(Effect effect) {
+    while (true) {
+        std::optional<Event> event;
+        if (!active().asked) {
+            active().step = async::Cancel();
+            event = co_await perform(effect);
+        }
+        // What somebody asked for outranks what the step came to, where it still fits.
+        if (auto asked = std::exchange(active().asked, std::nullopt))
+            if (domain::apply(deployment(), *asked, active().course)) event = *asked;
+        if (!event) continue;
+        auto transition = domain::apply(deployment(), *event, active().course);
+        if (!transition) {
+            log::error("a step's outcome does not fit the deployment's state",
+                       {{"deployment", to_string(deployment().id)},
+                        {"error", transition.error().message}});
+            transition =
+                domain::apply(deployment(), failed(Reason::internal, transition.error().message),
+                              active().course);
+        }
+        if (!domain::is_end(transition->next.state)) {
+            auto refused = co_await advance(*transition);
+            effect = transition->effect;
+            if (!refused) continue;
+            transition = domain::apply(deployment(), *refused, active().course);
+        }
+        if (domain::is_end(transition->next.state)) {
+            co_await finish(*transition);
+            co_return;
+        }
+        effect = transition->effect;
+    }
+}
+
+Task<void> Deployer::give_up(Reason reason, std::string detail) {
+    Transition ended;
+    ended.next = deployment();
+    ended.next.failure = failed(reason, std::move(detail)).failure;
+    ended.next.state = State::failed;
+    ended.effect = Effect::discard;
+    co_await finish(std::move(ended));
+}
+
+Task<domain::Event> Deployer::perform(Effect effect) {
+    switch (effect) {
+        case Effect::fetch:
+            co_return co_await fetch();
+        case Effect::build:
+            co_return co_await build();
+        case Effect::test:
+            co_return co_await test();
+        case Effect::ask_approval:
+            co_return co_await wait_for_approval();
+        case Effect::seal:
+            co_return co_await seal();
+        case Effect::run_release_command:
+            co_return co_await release_command();
+        case Effect::start:
+            co_return co_await start();
+        case Effect::verify:
+            co_return co_await verify();
+        case Effect::switch_traffic:
+            co_return co_await switch_traffic();
+        case Effect::drain:
+            co_return co_await drain();
+        case Effect::bake:
+            co_return co_await bake();
+        case Effect::roll_back:
+            co_return co_await roll_back();
+        default:
+            co_return failed(Reason::internal, fmt::format("no way to {}", to_string(effect)));
+    }
+}
+
+domain::Event Deployer::failed(Reason reason, std::string detail) const {
+    Event event;
+    event.kind = Kind::failed;
+    event.failure.reason = reason;
+    event.failure.stage = to_string(app_.active->deployment.state);
+    event.failure.detail = std::move(detail);
+    return event;
+}
+
+void Deployer::note_probe(domain::Probe probe) {
+    active().unsaved_probes.push_back(std::move(probe));
+}
+
+ports::AddProbes Deployer::take_probes() {
+    return {deployment().id, std::exchange(active().unsaved_probes, {})};
+}
+
+std::string Deployer::sentence(const Deployment& next) const {
+    auto text = fmt::format("{} {}", to_string(next.id), to_string(next.state));
+    if (next.failure.reason != Reason::none && domain::is_end(next.state))
+        text += fmt::format(" ({}): {}", to_string(next.failure.reason), next.failure.detail);
+    return text;
+}
+
+std::vector<ports::Write> Deployer::writes_of(const Deployment& next, std::string text) {
+    std::vector<ports::Write> writes;
+    writes.emplace_back(ports::PutDeployment{next});
+    writes.emplace_back(event_of(next, services_.now(), std::move(text)));
+    if (!active().unsaved_probes.empty()) writes.emplace_back(take_probes());
+    return writes;
+}
+
+// Both the switch's epoch and that of a way back, so that going back needs no disk
+// (spec/decisions.md 9).
+void Deployer::reserve_epochs(Deployment& next) {
+    next.previous = app_.live ? app_.live->release() : 0;
+    next.previous_commit = app_.live ? app_.live->manifest.commit : "";
+    next.epoch = app_.record.epoch + 1;
+    app_.record.epoch += 2;
+}
+
+// Makes the next state durable; an event where that failed and the deployment must not go on.
+Task<std::optional<domain::Event>> Deployer::advance(Transition transition) {
+    auto& next = transition.next;
+    const auto before = deployment().state;
+    const bool moved = next.state != before;
+    if (next.state == State::switching && moved) reserve_epochs(next);
+    if (next.state == State::starting && moved && active().release.state == ReleaseState::sealed)
+        active().release.state = ReleaseState::candidate;
+    // Traffic first: a full or hanging disk must not keep users on a bad release.
+    if (next.state == State::rolling_back && moved) {
+        auto flipped = co_await flip_back();
+        active().flipped_back = flipped.has_value();
+    }
+    if (next.state == State::draining && before == State::switching)
+        next.switched_at = services_.now();
+
+    auto writes = writes_of(next, sentence(next));
+    writes.emplace_back(ports::PutRelease{active().release});
+    if (next.state == State::switching && moved) writes.emplace_back(ports::PutApp{app_.record});
+    if (next.state == State::draining && before == State::switching) {
+        auto now = services_.now();
+        app_.record.live = next.release;
+        app_.record.stopped = false;
+        auto& release = active().release;
+        if (app_.live_release.number != release.number) {
+            if (app_.live_release.number != 0) app_.live_release.state = ReleaseState::standby;
+            if (app_.live_release.number != 0)
+                writes.emplace_back(ports::PutRelease{app_.live_release});
+        }
+        app_.fallback_release = app_.live_release;
+        release.state = ReleaseState::live;
+        release.live_since = now;
+        app_.live_release = release;
+        app_.live_health = "healthy";
+        writes.emplace_back(ports::PutRelease{release});
+        writes.emplace_back(ports::PutApp{app_.record});
+    }
+    auto saved =
+        co_await services_.journal.save(std::move(writes), std::string(to_string(next.state)));
+    if (!saved && next.state < State::draining) {
+        auto reason = saved.error().code == Errc::disk_full ? Reason::disk_full : Reason::internal;
+        co_return failed(reason, fmt::format("the state \"{}\" could not be written: {}",
+                                             to_string(next.state), saved.error().message));
+    }
+    if (!saved)
+        log::error("a state was not written; the live processes go first",
+                   {{"deployment", to_string(next.id)}, {"error", saved.error().message}});
+    log::info("deployment", {{"deployment", to_string(next.id)},
+                             {"app", next.app},
+                             {"state", std::string(to_string(next.state))}});
+    deployment() = next;
+    bool working = next.state >= State::fetching && next.state <= State::sealing &&
+                   next.plan != domain::Plan::restart;
+    if (!working && std::exchange(active().has_slot, false)) services_.slots.release();
+    co_return std::nullopt;
+}
+
+Task<void> Deployer::finish(Transition transition) {
+    auto next = transition.next;
+    auto& release = active().release;
+    const auto now = services_.now();
+    std::vector<ports::Write> writes;
+    co_await stop_watching();
+    switch (transition.effect) {
+        case Effect::discard:
+            co_await discard();
+            break;
+        case Effect::take_down:
+            co_await take_down();
+            break;
+        case Effect::promote:
+            co_await promote();
+            break;
+        case Effect::hold_degraded: {
+            auto why = fmt::format("{} {}: {}", to_string(next.id), to_string(next.failure.reason),
+                                   next.failure.detail);
+            app_.record.hold = domain::Hold{"belay", why, now};
+            app_.record.degraded = true;
+            writes.emplace_back(app_event(app_.name, now, "degraded",
+                                          fmt::format("{} needs a person: {}", app_.name, why)));
+            break;
+        }
+        default:
+            break;
+    }
+    next.finished_at = now;
+    const bool own_fault = domain::blame_of(next.failure.reason) == domain::Blame::user &&
+                           next.failure.reason != Reason::canceled &&
+                           next.failure.reason != Reason::rejected;
+    if (transition.effect == Effect::discard || transition.effect == Effect::take_down ||
+        next.state == State::rolled_back) {
+        if (release.state == ReleaseState::building)
+            release.state = ReleaseState::pruned;
+        else if (release.number != app_.record.live)
+            release.state = own_fault && deployment().plan != domain::Plan::restart
+                                ? ReleaseState::bad
+                                : ReleaseState::retired;
+    }
+    if (release.number != 0) writes.emplace_back(ports::PutRelease{release});
+    for (const auto* other : {&app_.live_release, &app_.fallback_release})
+        if (other->number != 0 && other->number != release.number)
+            writes.emplace_back(ports::PutRelease{*other});
+    if (next.state == State::superseded)
+        ++app_.record.superseded_in_row;
+    else
+        app_.record.superseded_in_row = 0;
+    writes.emplace_back(ports::PutApp{app_.record});
+    for (auto& write : writes_of(next, sentence(next)))
+        writes.push_back(std::move(write));
+    deployment() = next;
+    if (std::exchange(active().has_slot, false)) services_.slots.release();
+    co_await services_.journal.save_surely(std::move(writes), std::string(to_string(next.state)));
+    log::info("deployment ended", {{"deployment", to_string(next.id)},
+                                   {"app", next.app},
+                                   {"state", std::string(to_string(next.state))},
+                                   {"reason", std::string(to_string(next.failure.reason))},
+                                   {"detail", next.failure.detail}});
+    // Only now, with everything said and durable, does the release before it stop.
+    if (next.state == State::healthy && app_.fallback) {
+        co_await services_.fleet.stop(std::exchange(app_.fallback, nullptr), Which::all);
+    }
+}
+
+domain::Stage Deployer::stage_row(std::string name) const {
+    domain::Stage stage;
+    stage.deployment = app_.active->deployment.id;
+    stage.attempt = app_.active->deployment.attempt;
+    if (auto found = opened_.find(name); found != opened_.end()) stage.started_at = found->second;
+    stage.name = std::move(name);
+    return stage;
+}
+
+Task<void> Deployer::open_stage(std::string name) {
+    opened_[name] = services_.now();
+    auto stage = stage_row(name);
+    std::vector<ports::Write> writes;
+    writes.emplace_back(ports::PutStage{stage});
+    writes.emplace_back(event_of(deployment(), services_.now(), fmt::format("{} began", name)));
+    auto saved = co_await services_.journal.save(std::move(writes), "stage_" + name);
+    if (!saved)
+        log::warning("a stage's begin was not recorded", {{"error", saved.error().message}});
+}
+
+Task<void> Deployer::close_stage(domain::Stage stage) {
+    stage.finished_at = services_.now();
+    std::vector<ports::Write> writes;
+    auto text = fmt::format("{} {}", stage.name, to_string(stage.state));
+    writes.emplace_back(ports::PutStage{std::move(stage)});
+    writes.emplace_back(event_of(deployment(), services_.now(), std::move(text)));
+    if (!active().unsaved_probes.empty()) writes.emplace_back(take_probes());
+    auto saved = co_await services_.journal.save(std::move(writes), "stage_end");
+    if (!saved) log::warning("a stage's end was not recorded", {{"error", saved.error().message}});
+}
+
+}  // namespace belay::engine

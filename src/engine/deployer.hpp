@@ -1,0 +1,101 @@
+// Drives one deployment: save the intent, perform the effect, turn its outcome into an event, ask
+// the state machine what is next.
+#pragma once
+
+#include "environment.hpp"
+#include "services.hpp"
+
+namespace belay::engine {
+
+// Loop thread only. One per deployment; `app.active` is set by the caller and outlives it.
+class Deployer {
+  public:
+    Deployer(Services& services, AppContext& app);
+
+    // From the effect that the present state asks for to the end of the deployment.
+    Task<void> run(domain::Effect effect);
+    // Ends a deployment that can't even begin.
+    Task<void> give_up(domain::Reason reason, std::string detail);
+
+  private:
+    using Event = domain::Event;
+    using Kind = domain::EventKind;
+
+    // deployer.cpp: the loop, and what each transition saves.
+    Task<Event> perform(domain::Effect effect);
+    Task<std::optional<Event>> advance(domain::Transition transition);
+    Task<void> finish(domain::Transition transition);
+    void reserve_epochs(domain::Deployment& next);
+    std::vector<ports::Write> writes_of(const domain::Deployment& next, std::string text);
+    std::string sentence(const domain::Deployment& next) const;
+
+    // deployer_build.cpp: from the repository to the sealed release.
+    Task<Event> fetch();
+    Task<Event> build();
+    Task<Event> test();
+    Task<Event> seal();
+    Task<Event> release_command();
+    Task<Event> wait_for_approval();
+    Task<Event> fetch_and_export();
+    Task<ports::SourceResult<ports::Fetched>> fetch_with_retries(ports::FetchJob job);
+    Task<std::optional<Event>> judge_fetched(const ports::Fetched& fetched);
+    Task<Event> export_files(domain::AppUsers users, std::string logs);
+    Task<std::optional<Event>> run_steps(std::vector<domain::Step> steps, std::string kind);
+    Task<Event> run_stage(ports::StageJob job, std::string kind);
+    Task<Event> seal_release();
+    Task<Result<EnvironmentFacts>> facts(bool run_time);
+    domain::Manifest manifest_of(const domain::AppConfig& config,
+                                 const domain::AppUsers& users) const;
+
+    // deployer_live.cpp: from the sealed release to the end of the bake.
+    Task<Event> start();
+    Task<Event> start_candidate();
+    Task<Event> verify();
+    Task<Event> verify_set(RunSetPtr set);
+    Task<std::optional<Event>> check_owner(RunSetPtr set, std::size_t index);
+    Task<Event> overdue(RunSetPtr set, std::size_t index, std::string last_error);
+    Task<Event> switch_traffic();
+    Task<Event> flip_to_candidate();
+    Task<std::optional<Event>> change_exclusive(RunSetPtr candidate);
+    Task<void> revert_switch();
+    Task<Event> drain();
+    Task<Event> bake();
+    Event tripped_or_asked() const;
+    Event left(Event event);
+    Task<void> close_bake();
+    Task<void> close_switch_stage();
+    Task<Event> roll_back();
+    Task<Result<void>> flip_back();
+    Task<void> settle_live();
+    Task<void> promote();
+    Task<void> discard();
+    Task<void> take_down();
+    void watch_from_now();
+    Task<void> stop_watching();
+    Task<Result<void>> probe_through_proxy();
+
+    // Stage rows.
+    Task<void> open_stage(std::string name);
+    Task<void> close_stage(domain::Stage stage);
+    domain::Stage stage_row(std::string name) const;
+
+    Event failed(domain::Reason reason, std::string detail) const;
+    void note_probe(domain::Probe probe);
+    ports::AddProbes take_probes();
+    domain::Deployment& deployment() { return app_.active->deployment; }
+    Active& active() { return *app_.active; }
+    World& world() { return services_.world; }
+
+    Services& services_;
+    AppContext& app_;
+    std::map<std::string, TimePoint> opened_;  // stage -> when
+    std::optional<domain::Stage> switch_stage_;
+    std::optional<Event> bake_end_;  // why the bake ended before its time
+};
+
+// How to reach an app's repository; an error where a secret can't be read.
+Result<ports::SourceAccess> source_access(const Services& services,
+                                          const domain::AppConfig& config);
+std::string mirror_path(const Services& services, const std::string& app);
+
+}  // namespace belay::engine

@@ -1,0 +1,561 @@
+// From the sealed release to the end of its bake, and the ways back.
+#include "bake_monitor.hpp"
+#include "deployer.hpp"
+
+#include <belay/base/failpoint.hpp>
+#include <belay/base/log.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace belay::engine {
+
+using domain::Plan;
+using domain::Reason;
+using domain::StageState;
+
+namespace {
+
+// How often a candidate is tried until it first answers (spec/decisions.md 23).
+constexpr Millis kFirstProbes{100};
+
+bool has_exclusive(const RunSet& set) {
+    return std::any_of(set.members.begin(), set.members.end(),
+                       [](const Member& member) { return !member.overlap; });
+}
+
+void put_exit(domain::Failure& failure, const std::optional<Exit>& exit) {
+    if (!exit || !exit->known) return;
+    if (exit->signal != 0)
+        failure.signal = exit->signal;
+    else
+        failure.exit_code = exit->code;
+}
+
+}  // namespace
+
+Task<domain::Event> Deployer::start() {
+    co_await open_stage("start");
+    auto stage = stage_row("start");
+    auto event = co_await start_candidate();
+    stage.state = event.kind == Kind::failed ? StageState::failed : StageState::passed;
+    if (event.kind == Kind::failed) stage.tail = event.failure.detail;
+    co_await close_stage(std::move(stage));
+    co_return event;
+}
+
+Task<domain::Event> Deployer::start_candidate() {
+    auto manifest = co_await world().releases.manifest(app_.name, deployment().release);
+    if (!manifest) co_return failed(Reason::start_failed, manifest.error().message);
+    if (!*manifest)
+        co_return failed(Reason::start_failed,
+                         fmt::format("release {} has no manifest any more", deployment().release));
+    // The tested files are the ones that run: quickly after sealing, by content after a longer time
+    // on disk.
+    auto check = deployment().plan == Plan::restart ? ports::Check::full : ports::Check::quick;
+    auto intact = co_await world().releases.verify(app_.name, deployment().release, check);
+    if (!intact) co_return failed(Reason::artifact_changed, intact.error().message);
+    auto logs = world().releases.log_directory(app_.name, fmt::format("r{}", deployment().release));
+    if (!logs) co_return failed(Reason::start_failed, logs.error().message);
+
+    if (app_.candidate && !services_.fleet.all_running(*app_.candidate)) {
+        co_await services_.fleet.stop(app_.candidate, Which::all);
+        app_.candidate = nullptr;
+    }
+    if (!app_.candidate) app_.candidate = services_.fleet.make(**manifest);
+    auto started =
+        co_await services_.fleet.start(app_.candidate, Which::overlapping, RestartPolicy::never);
+    if (!started) co_return failed(started.error().reason, started.error().detail);
+    failpoint("candidate_started");
+    Event event;
+    event.kind = Kind::started;
+    co_return event;
+}
+
+Task<domain::Event> Deployer::verify() {
+    co_await open_stage("verify");
+    auto stage = stage_row("verify");
+    Event event;
+    if (!app_.candidate) {
+        event = failed(Reason::start_failed, "the candidate is gone");
+    } else {
+        event = co_await verify_set(app_.candidate);
+    }
+    stage.state = event.kind == Kind::failed ? StageState::failed : StageState::passed;
+    if (event.kind == Kind::failed) stage.tail = event.failure.detail;
+    stage.exit_code = event.failure.exit_code;
+    stage.signal = event.failure.signal;
+    co_await close_stage(std::move(stage));
+    co_return event;
+}
+
+// Watches a set until each serving member passed its verification and the others stayed up for
+// min_healthy_time.
+Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
+    const auto& health = set->manifest.health;
+    auto& timers = world().timers;
+    const auto began = timers.steady_now();
+    async::Event changed;
+    std::optional<Exit> last_exit;
+    std::string ended;
+    auto exits = services_.fleet.watch(*set, [&](const Member& member, const ports::RunInfo& info) {
+        if (info.state == ports::RunState::running || !ended.empty()) return;
+        last_exit = info.last_exit;
+        ended = fmt::format("{} {} before it was healthy", member.process,
+                            info.last_exit ? describe(*info.last_exit) : std::string("is gone"));
+        changed.set();
+    });
+    auto dead_already = services_.fleet.dead(*set, Which::all);
+    if (!dead_already.empty()) ended = dead_already + " before it was healthy";
+
+    struct Judged {
+        std::size_t index;
+        domain::Verification verification;
+        bool healthy = false;
+        bool owned = false;
+        std::string last_error;
+    };
+    std::vector<Judged> judged;
+    for (std::size_t i = 0; i < set->members.size(); ++i)
+        if (set->members[i].serves && set->members[i].started)
+            judged.push_back({i, domain::Verification(health, set->started), false, false, {}});
+    std::optional<async::SteadyTime> first_pass;
+
+    while (true) {
+        if (!ended.empty()) {
+            auto event = failed(Reason::exited, ended);
+            put_exit(event.failure, last_exit);
+            co_return event;
+        }
+        if (active().step.requested())
+            co_return failed(Reason::canceled, "stopped while it was verified");
+        const auto round = timers.steady_now();
+        bool all = true;
+        bool passed_once = true;
+        for (auto& one : judged) {
+            auto probe = co_await probe_member(world().prober, set, one.index, services_.now(),
+                                               active().step);
+            if (active().step.requested())
+                co_return failed(Reason::canceled, "stopped while it was verified");
+            const auto at = timers.steady_now();
+            bool passed = probe.passed();
+            one.last_error = probe.error;
+            note_probe(std::move(probe));
+            if (passed && !one.owned) {
+                auto wrong = co_await check_owner(set, one.index);
+                if (wrong) co_return *wrong;
+                one.owned = true;
+            }
+            if (passed && !first_pass) first_pass = at;
+            auto verdict = one.verification.on_probe(passed, at);
+            if (verdict == domain::Verdict::unhealthy || verdict == domain::Verdict::flapping)
+                co_return failed(
+                    verdict == domain::Verdict::flapping ? Reason::flapping : Reason::unhealthy,
+                    fmt::format("it answered, then failed its health check again: {}",
+                                one.last_error));
+            if (verdict == domain::Verdict::deadline)
+                co_return co_await overdue(set, one.index, one.last_error);
+            one.healthy = verdict == domain::Verdict::healthy;
+            all = all && one.healthy;
+            passed_once = passed_once && one.verification.passed_once();
+        }
+        const auto now = timers.steady_now();
+        if (judged.empty()) {
+            first_pass = began;
+            all = now - began >= health.min_healthy_time;
+        }
+        if (all && ended.empty()) {
+            active().excluded += std::chrono::duration_cast<Millis>(*first_pass - began);
+            active().excluded += health.min_healthy_time;
+            Event event;
+            event.kind = Kind::verified;
+            co_return event;
+        }
+        auto pause = passed_once ? health.interval : std::min(kFirstProbes, health.interval);
+        pause -= std::chrono::duration_cast<Millis>(now - round);
+        // The probe that can complete the stability window comes just when it is complete.
+        if (passed_once && first_pass) {
+            auto rest =
+                std::chrono::duration_cast<Millis>(*first_pass + health.min_healthy_time - now);
+            if (rest > Millis{0}) pause = std::min(pause, rest + Millis{1});
+        }
+        co_await timers.wait(changed, std::max(pause, Millis{1}), active().step);
+    }
+}
+
+// An event where the one that answered is not the candidate.
+Task<std::optional<domain::Event>> Deployer::check_owner(RunSetPtr set, std::size_t index) {
+    const auto& member = set->members[index];
+    if (!set->manifest.health.url.empty())
+        co_return std::nullopt;  // what answers there isn't ours to know
+    auto report = co_await world().runtime.listeners(member.run_id, member.port);
+    if (!report) co_return failed(Reason::not_owner, report.error().message);
+    if (report->owned()) co_return std::nullopt;
+    co_return failed(Reason::not_owner, explain(*report, member.port));
+}
+
+Task<domain::Event> Deployer::overdue(RunSetPtr set, std::size_t index, std::string last_error) {
+    const auto& member = set->members[index];
+    auto text = fmt::format("not healthy within {}; the last probe: {}",
+                            format_duration(set->manifest.health.deadline), last_error);
+    auto report = co_await world().runtime.listeners(member.run_id, member.port);
+    if (report && !report->owned() && !report->elsewhere.empty())
+        text += "; " + explain(*report, member.port);
+    co_return failed(Reason::deadline, std::move(text));
+}
+
+Task<domain::Event> Deployer::switch_traffic() {
+    co_await open_stage("switch");
+    auto stage = stage_row("switch");
+    auto event = co_await flip_to_candidate();
+    stage.state = event.kind == Kind::failed ? StageState::failed : StageState::passed;
+    if (event.kind == Kind::failed) stage.tail = event.failure.detail;
+    if (event.kind == Kind::switched) {
+        auto whole =
+            std::chrono::duration_cast<Millis>(world().timers.steady_now() - active().picked);
+        deployment().overhead_ms = std::max<std::int64_t>(0, (whole - active().excluded).count());
+    }
+    // Its end is written after the switch is committed, which must not wait for it.
+    switch_stage_ = std::move(stage);
+    if (event.kind == Kind::failed) co_await close_switch_stage();
+    co_return event;
+}
+
+Task<domain::Event> Deployer::flip_to_candidate() {
+    auto candidate = app_.candidate;
+    if (!candidate) co_return failed(Reason::switch_failed, "the candidate is gone");
+    if (auto dead = services_.fleet.dead(*candidate, Which::all); !dead.empty())
+        co_return failed(Reason::exited, dead + " just before the switch");
+    if (has_exclusive(*candidate)) {
+        auto problem = co_await change_exclusive(candidate);
+        if (problem) {
+            co_await revert_switch();
+            co_return *problem;
+        }
+    }
+    auto upstreams = services_.fleet.upstreams(*candidate);
+    failpoint("before_flip");
+    if (!upstreams.empty()) {
+        auto route = route_of(candidate->manifest, std::move(upstreams), deployment().epoch,
+                              deployment().previous);
+        auto applied = co_await world().traffic.apply(std::move(route));
+        if (!applied) {
+            co_await revert_switch();
+            co_return failed(
+                Reason::switch_failed,
+                fmt::format("the proxy did not take the new route: {}", applied.error().message));
+        }
+    }
+    failpoint("after_flip");
+    app_.fallback = app_.live;
+    app_.live = candidate;
+    app_.candidate = nullptr;
+    Event event;
+    event.kind = Kind::switched;
+    co_return event;
+}
+
+// Processes that must not run twice: the old ones end, then the new ones begin (a gap, by the
+// user's choice).
+Task<std::optional<domain::Event>> Deployer::change_exclusive(RunSetPtr candidate) {
+    if (app_.live) co_await services_.fleet.stop(app_.live, Which::exclusive);
+    auto started =
+        co_await services_.fleet.start(candidate, Which::exclusive, RestartPolicy::never);
+    if (!started) co_return failed(started.error().reason, started.error().detail);
+    bool serving =
+        std::any_of(candidate->members.begin(), candidate->members.end(),
+                    [](const Member& member) { return member.serves && !member.overlap; });
+    if (!serving) co_return std::nullopt;
+    auto verified = co_await verify_set(candidate);
+    if (verified.kind == Kind::failed) co_return verified;
+    co_return std::nullopt;
+}
+
+// The switch did not come about: all as it was before.
+Task<void> Deployer::revert_switch() {
+    if (app_.candidate) co_await services_.fleet.stop(app_.candidate, Which::exclusive);
+    if (app_.live) {
+        auto restarted = co_await services_.fleet.start(app_.live, Which::exclusive,
+                                                        RestartPolicy::always, KeepOthers::yes);
+        if (!restarted)
+            log::error("a process of the live release did not come back",
+                       {{"app", app_.name}, {"error", restarted.error().detail}});
+        auto route = route_of(app_.live->manifest, services_.fleet.upstreams(*app_.live),
+                              deployment().epoch + 1, 0);
+        auto applied = co_await world().traffic.apply(std::move(route));
+        if (!applied)
+            log::error("the proxy did not confirm the live release's route",
+                       {{"app", app_.name}, {"error", applied.error().message}});
+    } else {
+        auto removed = co_await world().traffic.remove(app_.name, deployment().epoch + 1);
+        if (!removed)
+            log::error("the proxy did not remove the route", {{"error", removed.error().message}});
+    }
+}
+
+void Deployer::watch_from_now() {
+    if (active().monitor || !app_.live) return;
+    active().monitor = std::make_unique<BakeMonitor>(
+        world().executor, world().timers, world().prober, world().traffic, services_.fleet,
+        app_.live, deployment().previous,
+        [this](domain::Probe probe) { note_probe(std::move(probe)); });
+    active().monitor->start();
+}
+
+Task<void> Deployer::stop_watching() {
+    if (!active().monitor) co_return;
+    co_await active().monitor->stop();
+    active().monitor.reset();
+}
+
+// The plain files that say what is live, and who restarts it: all can be done again after a crash.
+Task<void> Deployer::settle_live() {
+    auto current =
+        co_await world().releases.set_current(app_.name, app_.live ? app_.live->release() : 0);
+    if (!current)
+        log::error("`current` was not set",
+                   {{"app", app_.name}, {"error", current.error().message}});
+    auto written = co_await world().releases.write_live(live_manifest(app_));
+    if (!written)
+        log::error("live/APP.json was not written",
+                   {{"app", app_.name}, {"error", written.error().message}});
+    failpoint("live_written");
+    if (app_.live) co_await services_.fleet.keep_up(app_.live, RestartPolicy::always);
+    auto synced = co_await world().traffic.sync();
+    if (!synced)
+        log::warning("the proxy's table is not on disk yet", {{"error", synced.error().message}});
+}
+
+namespace {
+
+// Lives on its own: once the old release has the traffic again nobody waits for it.
+Task<void> drain_old(ports::Traffic& traffic, std::string app, ReleaseNumber release,
+                     Millis timeout, std::shared_ptr<async::Event> done) {
+    auto drained = co_await traffic.drain(app, release, timeout);
+    if (!drained)
+        log::warning("draining was not confirmed",
+                     {{"app", app}, {"error", drained.error().message}});
+    else if (drained->in_flight_left > 0)
+        log::warning("requests to the old release took longer than the drain",
+                     {{"app", app}, {"left", fmt::to_string(drained->in_flight_left)}});
+    done->set();
+}
+
+}  // namespace
+
+// Watches while the old release finishes what it has begun.
+Task<domain::Event> Deployer::drain() {
+    watch_from_now();
+    co_await close_switch_stage();
+    co_await settle_live();
+    co_await open_stage("bake");
+    auto reached = co_await probe_through_proxy();
+    if (!reached) co_return left(failed(Reason::switch_failed, reached.error().message));
+    auto done = std::make_shared<async::Event>();
+    if (app_.fallback && app_.fallback->release() != deployment().release)
+        services_.tasks.spawn("drain",
+                              drain_old(world().traffic, app_.name, app_.fallback->release(),
+                                        app_.fallback->manifest.route.drain, done));
+    else
+        done->set();
+    async::Event over;
+    auto on_done = done->on_set([&over] { over.set(); });
+    auto on_trip = active().monitor->tripped().on_set([&over] { over.set(); });
+    auto on_ask = active().step.on_request([&over] { over.set(); });
+    co_await over.wait();
+    if (active().monitor->tripped().is_set() || active().step.requested())
+        co_return left(tripped_or_asked());
+    Event event;
+    event.kind = Kind::drained;
+    co_return event;
+}
+
+Task<domain::Event> Deployer::bake() {
+    if (!active().monitor) {  // taken up again after an interruption: from zero
+        watch_from_now();
+        co_await settle_live();
+        co_await open_stage("bake");
+    }
+    auto& timers = world().timers;
+    auto& monitor = *active().monitor;
+    const auto& manifest = app_.live->manifest;
+    auto end = monitor.began() + manifest.traffic.bake;
+    auto rest = std::chrono::duration_cast<Millis>(end - timers.steady_now());
+    co_await timers.wait(monitor.tripped(), std::max(rest, Millis{0}), active().step);
+    // The last word is a probe at this very moment; one that fails waits for the verdict.
+    while (!monitor.tripped().is_set() && !active().step.requested()) {
+        const bool passes = co_await monitor.passes_now();
+        if (passes) break;
+        co_await timers.wait(monitor.tripped(), manifest.health.interval, active().step);
+    }
+    if (monitor.tripped().is_set() || active().step.requested())
+        co_return left(tripped_or_asked());
+    auto stage = stage_row("bake");
+    stage.state = StageState::passed;
+    co_await close_stage(std::move(stage));
+    Event event;
+    event.kind = Kind::bake_passed;
+    co_return event;
+}
+
+domain::Event Deployer::tripped_or_asked() const {
+    const auto& active = *app_.active;
+    if (!active.monitor->tripped().is_set()) return failed(Reason::canceled, "canceled");
+    Event event;
+    event.kind = Kind::failed;
+    event.failure = active.monitor->failure();
+    event.failure.stage = to_string(active.deployment.state);
+    return event;
+}
+
+// The bake is over before its time; its row says so only after the traffic is back, in
+// close_bake().
+domain::Event Deployer::left(Event event) {
+    bake_end_ = event;
+    return event;
+}
+
+Task<void> Deployer::close_bake() {
+    auto event = std::exchange(bake_end_, std::nullopt);
+    if (!event) co_return;
+    auto stage = stage_row("bake");
+    stage.state =
+        event->failure.reason == Reason::canceled ? StageState::canceled : StageState::failed;
+    stage.tail = event->failure.detail;
+    stage.exit_code = event->failure.exit_code;
+    stage.signal = event->failure.signal;
+    co_await close_stage(std::move(stage));
+}
+
+Task<void> Deployer::close_switch_stage() {
+    auto stage = std::exchange(switch_stage_, std::nullopt);
+    if (stage) co_await close_stage(std::move(*stage));
+}
+
+// Asks through the proxy's own door who answers; only another release's answer counts against this
+// one.
+Task<Result<void>> Deployer::probe_through_proxy() {
+    const auto& manifest = app_.live->manifest;
+    std::string address =
+        manifest.route.listen.empty() ? std::string() : manifest.route.listen.front();
+    if (address.empty() && services_.hooks.proxy_address) address = services_.hooks.proxy_address();
+    auto colon = address.rfind(':');
+    if (address.empty() || colon == address.npos || services_.fleet.upstreams(*app_.live).empty())
+        co_return Result<void>{};
+    ports::ProbeTarget target;
+    target.health = manifest.health;
+    target.health.type = "http";
+    target.health.url.clear();
+    if (!target.health.path.starts_with(manifest.route.path_prefix))
+        target.health.path = manifest.route.path_prefix;
+    target.host = address.substr(0, colon);
+    if (target.host.empty() || target.host == "0.0.0.0" || target.host == "[::]")
+        target.host = "127.0.0.1";
+    target.port = static_cast<std::uint16_t>(std::atoi(address.c_str() + colon + 1));
+    if (!manifest.route.hosts.empty()) {
+        target.host_header = manifest.route.hosts.front();
+        if (target.host_header.starts_with("*.")) target.host_header.replace(0, 1, "belay-probe");
+    }
+    for (int attempt = 1; attempt <= 3; ++attempt) {
+        auto answered = co_await world().prober.through_proxy(target, services_.options.nonce);
+        if (answered && *answered == deployment().release) co_return Result<void>{};
+        if (answered)
+            co_return Error{Errc::conflict,
+                            fmt::format("through the proxy at {} release {} answered, not {}",
+                                        address, *answered, deployment().release)};
+        if (attempt == 3) {
+            log::warning("the new release was not seen through the proxy",
+                         {{"app", app_.name}, {"address", address}, {"error", answered.error().message}});
+            break;
+        }
+        const bool slept = co_await world().timers.sleep(kFirstProbes, active().step);
+        if (!slept) break;
+    }
+    co_return Result<void>{};
+}
+
+// Gives the traffic back to the release before, which still runs; needs no disk.
+Task<Result<void>> Deployer::flip_back() {
+    auto old = app_.fallback;
+    if (!old) co_return Error{Errc::internal, "there is no release to go back to"};
+    if (has_exclusive(*old) && app_.live)
+        co_await services_.fleet.stop(app_.live, Which::exclusive);
+    if (!services_.fleet.all_running(*old)) {
+        auto revived = co_await services_.fleet.revive(old);
+        if (!revived)
+            co_return Error{Errc::unavailable, fmt::format("release {} did not come back: {}",
+                                                           old->release(), revived.error().detail)};
+    }
+    auto upstreams = services_.fleet.upstreams(*old);
+    if (!upstreams.empty()) {
+        auto route = route_of(old->manifest, std::move(upstreams), deployment().epoch + 1, 0);
+        auto applied = co_await world().traffic.apply(std::move(route));
+        if (!applied) co_return applied.error();
+    }
+    failpoint("flipped_back");
+    app_.candidate = app_.live;
+    app_.live = old;
+    app_.fallback = nullptr;
+    app_.live_release = app_.fallback_release;
+    app_.live_release.state = domain::ReleaseState::live;
+    app_.record.live = old->release();
+    co_return Result<void>{};
+}
+
+Task<domain::Event> Deployer::roll_back() {
+    if (!active().flipped_back) {
+        auto flipped = co_await flip_back();
+        if (!flipped) co_return failed(Reason::rollback_failed, flipped.error().message);
+    }
+    co_await stop_watching();
+    co_await close_bake();
+    co_await settle_live();
+    if (app_.candidate)
+        co_await services_.fleet.stop(std::exchange(app_.candidate, nullptr), Which::all);
+    Event event;
+    event.kind = Kind::rolled_back;
+    co_return event;
+}
+
+// Healthy: from now on this is what boots.
+Task<void> Deployer::promote() {
+    auto& release = active().release;
+    if (release.healthy_since == TimePoint{}) release.healthy_since = services_.now();
+    release.state = domain::ReleaseState::live;
+    app_.live_release = release;
+    if (app_.fallback_release.number != 0 && app_.fallback_release.number != release.number)
+        app_.fallback_release.state = domain::ReleaseState::retired;
+    app_.record.stable = release.number;
+    app_.record.degraded = false;
+    app_.stable = with_ports(*app_.live);
+    auto written = co_await world().releases.write_live(live_manifest(app_));
+    if (!written)
+        log::error("live/APP.json was not written: a boot would start the release before",
+                   {{"app", app_.name}, {"error", written.error().message}});
+    failpoint("promoted");
+}
+
+Task<void> Deployer::discard() {
+    co_await close_bake();
+    if (app_.candidate)
+        co_await services_.fleet.stop(std::exchange(app_.candidate, nullptr), Which::all);
+}
+
+Task<void> Deployer::take_down() {
+    auto removed = co_await world().traffic.remove(app_.name, deployment().epoch + 1);
+    if (!removed)
+        log::error("the route was not removed",
+                   {{"app", app_.name}, {"error", removed.error().message}});
+    co_await close_bake();
+    if (app_.live) co_await services_.fleet.stop(std::exchange(app_.live, nullptr), Which::all);
+    app_.record.live = 0;
+    app_.record.stable = 0;
+    app_.stable.reset();
+    app_.live_release = {};
+    auto current = co_await world().releases.set_current(app_.name, 0);
+    auto gone = co_await world().releases.remove_live(app_.name);
+    if (!current || !gone) log::error("what was live is still named on disk", {{"app", app_.name}});
+}
+
+}  // namespace belay::engine

@@ -1,0 +1,153 @@
+// The engine's one class: its parts lie in engine.cpp (lanes), boot.cpp, commands.cpp,
+// deliveries.cpp, live_watch.cpp, poller.cpp, views.cpp, why.cpp.
+#pragma once
+
+#include "deployer.hpp"
+#include "services.hpp"
+
+#include <belay/engine/engine.hpp>
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+namespace belay::engine {
+
+class EngineCore final : public Engine {
+  public:
+    EngineCore(World world, EngineOptions options, Hooks hooks);
+
+    // boot.cpp
+    Task<void> boot() override;
+    Task<void> load(ports::Store* store, std::string problem) override;
+    Task<void> close() override;
+
+    // deliveries.cpp
+    std::optional<HookSettings> hook_settings(const std::string& app) override;
+    Task<Result<HookAnswer>> submit(std::string app, std::string forge, domain::Push push,
+                                    std::string body_digest) override;
+    Task<void> record_refusal(std::string app, std::string forge, int status_code,
+                              std::string reason) override;
+    Task<Result<HookAnswer>> redeliver(DeliveryId id) override;
+    Task<Result<std::vector<domain::Delivery>>> deliveries(std::string app,
+                                                           ports::Page page) override;
+    Task<Result<domain::Delivery>> delivery(DeliveryId id) override;
+
+    // views.cpp
+    ServerStatus server_status() override;
+    std::vector<AppView> apps() override;
+    Result<AppView> app(const std::string& name) override;
+    Task<Result<std::vector<domain::Deployment>>> deployments(std::string app,
+                                                              ports::Page page) override;
+    Task<Result<DeploymentView>> deployment(DeploymentId id) override;
+    Task<Result<std::vector<domain::Release>>> releases(std::string app) override;
+    Task<Result<std::vector<LogSource>>> stage_logs(DeploymentId id, std::string stage) override;
+    Result<std::vector<LogSource>> app_logs(const std::string& app,
+                                            const std::string& process) override;
+    Task<Result<std::vector<domain::EventRecord>>> events(std::int64_t after, int limit,
+                                                          std::string app,
+                                                          DeploymentId deployment) override;
+    async::Subscription subscribe(EventSink sink) override;
+    // why.cpp
+    Task<Result<std::vector<std::string>>> why(std::string what) override;
+
+    // commands.cpp
+    Task<Result<Accepted>> deploy(std::string app, DeployRequest request) override;
+    Task<Result<Accepted>> rollback(std::string app, RollbackRequest request) override;
+    Task<Result<Accepted>> cancel(DeploymentId id, std::string by) override;
+    Task<Result<Accepted>> approve(DeploymentId id, std::string by) override;
+    Task<Result<Accepted>> reject(DeploymentId id, std::string why, std::string by) override;
+    Task<Result<void>> hold(std::string app, std::string why, std::string by) override;
+    Task<Result<void>> resume(std::string app, std::string by) override;
+    Task<Result<Accepted>> restart(std::string app, std::string by) override;
+    Task<Result<void>> stop(std::string app, std::string by) override;
+    Task<Result<Accepted>> start(std::string app, std::string by) override;
+    Task<Result<void>> remove(std::string app, bool purge, std::string by) override;
+    Task<Result<ReloadReport>> reload() override;
+    Task<Result<void>> shutdown() override;
+    Task<Result<int>> run(OneOff command, std::function<Task<bool>(std::string)> output) override;
+
+  private:
+    // engine.cpp: lanes and the queue.
+    AppContext* find(const std::string& name);
+    Result<AppContext*> known(const std::string& name);
+    AppContext& add_app(const std::string& name);
+    Task<void> lane(AppContext& app);
+    Task<bool> work_on_next(AppContext& app);
+    Task<Result<void>> record_run(domain::Run run);
+    std::optional<std::size_t> next_in_queue(const AppContext& app) const;
+    Task<Result<void>> prepare_active(AppContext& app, domain::Deployment deployment);
+    // Assigns id, release number and configuration; one durable batch with `more`; older queued
+    // ones are superseded.
+    Task<Result<DeploymentId>> enqueue(AppContext& app, domain::Deployment deployment,
+                                       std::vector<ports::Write> more = {});
+    void ask(AppContext& app, domain::Event event);
+    Task<void> supersede_active(AppContext& app, DeploymentId by);
+    Task<Result<void>> ensure_users(AppContext& app);
+
+    // boot.cpp
+    Task<void> boot_app(domain::LiveManifest live);
+    Task<bool> wait_for_first_pass(RunSetPtr set, Millis patience);
+    Task<void> route_live(AppContext& app);
+    Task<void> reconcile(AppContext& app, std::vector<domain::Deployment> unfinished);
+    Task<void> resume_active(AppContext& app, domain::Deployment deployment);
+    Task<void> resume(AppContext& app);
+    void start_tasks(AppContext& app);
+    Task<std::vector<std::string>> open_listeners();
+    void on_proxy_connected(const ports::TrafficHello& hello);
+
+    // live_watch.cpp
+    Task<void> live_watch(AppContext& app);
+    Task<void> probe_live(AppContext& app, std::map<std::string, domain::Watch>& watches);
+    Task<void> revive_live(AppContext& app);
+    void note_exit(AppContext& app, const Member& member, const ports::RunInfo& info);
+    Task<void> save_event(ports::AddEvent event);
+    Task<void> note_health(AppContext& app, std::string health, std::string detail);
+
+    // poller.cpp
+    Task<void> poller(AppContext& app);
+    Task<void> poll_once(AppContext& app);
+    Task<void> housekeeping();
+    Task<void> prune_releases(AppContext& app);
+
+    // commands.cpp
+    ReloadReport take_config(ports::LoadedConfig loaded);
+    Task<Result<Accepted>> restart_release(AppContext& app, ReleaseNumber release,
+                                           domain::Trigger trigger, std::string by, bool hold);
+    Task<void> deploy_first(AppContext& app);
+    Task<Result<Accepted>> answer_gate(DeploymentId id, domain::EventKind kind, std::string note);
+    Task<void> end_all();
+    Task<void> stop_run(std::string run_id);
+    Task<void> run_one_off(ports::StageJob job,
+                           std::function<void(Result<ports::StageOutcome>)> done,
+                           async::Cancel cancel);
+    Result<void> ready_for_work() const;
+
+    // deliveries.cpp
+    Task<Result<std::string>> duplicate_of(AppContext& app, domain::Change change,
+                                           std::string digest);
+    Task<Result<HookAnswer>> record(AppContext& app, domain::Delivery delivery,
+                                    std::optional<domain::Change> change, domain::Trigger trigger);
+    Task<std::vector<std::string>> tell_deployment(domain::Deployment deployment);
+
+    AppView view(const AppContext& app) const;
+    domain::AppState state_of(const AppContext& app) const;
+    std::vector<Secret> mask_of(const AppContext& app) const;
+
+    Services services_;
+    std::map<std::string, std::unique_ptr<AppContext>> apps_;
+    std::int64_t last_deployment_ = 0;
+    std::int64_t last_delivery_ = 0;
+    bool loaded_ = false;
+    TimePoint started_at_{};
+    std::string store_problem_;
+    std::vector<std::string> listener_problems_;
+    std::string server_problem_;
+    std::set<std::string> lanes_;  // apps whose tasks run
+    std::map<std::string, std::int64_t> proxy_epochs_;
+    std::map<std::string, async::SteadyTime> restarted_for_health_;
+};
+
+}  // namespace belay::engine

@@ -1,0 +1,48 @@
+// Saving: every batch durable before anybody hears of it, and a place to be killed at before and
+// after each.
+#pragma once
+
+#include <belay/async/cancel.hpp>
+#include <belay/async/timers.hpp>
+#include <belay/engine/api.hpp>
+#include <belay/ports/store.hpp>
+
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace belay::engine {
+
+// Loop thread only.
+class Journal {
+  public:
+    explicit Journal(async::Timers& timers) : timers_(timers) {}
+
+    // Null while the database can't be used: then every save fails with Errc::unavailable and this
+    // text.
+    void attach(ports::Store* store, std::string problem) {
+        store_ = store;
+        problem_ = std::move(problem);
+    }
+    ports::Store* store() const { return store_; }
+    Error unavailable() const { return Error{Errc::unavailable, problem_}; }
+
+    // Commits, then tells the subscribers of the batch's events. `what` names the failpoints:
+    // before_save.WHAT, after_save.WHAT.
+    Task<Result<void>> save(std::vector<ports::Write> batch, std::string what);
+    // Until it succeeds: for facts that are true whether or not they can be written. Gives up when
+    // there is no database at all.
+    Task<void> save_surely(std::vector<ports::Write> batch, std::string what);
+
+    [[nodiscard]] async::Subscription subscribe(EventSink sink);
+
+  private:
+    async::Timers& timers_;
+    ports::Store* store_ = nullptr;
+    std::string problem_ = "the database is not open yet";
+    std::list<std::shared_ptr<EventSink>> sinks_;
+};
+
+}  // namespace belay::engine

@@ -1,0 +1,142 @@
+// After the bake: the live release is probed on, and what nobody else restarts is brought back.
+#include "engine_core.hpp"
+
+#include <belay/base/log.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace belay::engine {
+
+using domain::State;
+
+namespace {
+
+// A bake or a switch watches for itself.
+bool watched_by_deployer(const AppContext& app) {
+    return app.active && app.active->state() >= State::switching &&
+           !domain::is_end(app.active->state());
+}
+
+constexpr Millis kReviveFirst{1'000};
+constexpr Millis kReviveMost{60'000};
+// `on_unhealthy = "restart"` must not become a loop.
+constexpr Millis kRestartAgain{300'000};
+
+}  // namespace
+
+Task<void> EngineCore::live_watch(AppContext& app) {
+    std::map<std::string, domain::Watch> watches;
+    RunSetPtr watched;
+    async::Subscription exits;
+    Millis revive_pause = kReviveFirst;
+    while (!services_.closing.requested()) {
+        auto set = app.live;
+        if (set != watched) {
+            watches.clear();
+            watched = set;
+            exits.end();
+            if (set)
+                exits = services_.fleet.watch(
+                    *set, [this, &app](const Member& member, const ports::RunInfo& info) {
+                        note_exit(app, member, info);
+                    });
+        }
+        Millis pause = set ? set->manifest.health.live_interval : kReviveMost;
+        if (set && !watched_by_deployer(app) && !app.record.stopped && !app.record.removed) {
+            if (!services_.fleet.all_running(*set)) {
+                co_await revive_live(app);
+                pause = services_.fleet.all_running(*set) ? pause : revive_pause;
+                revive_pause = std::min(revive_pause * 2, kReviveMost);
+            } else {
+                revive_pause = kReviveFirst;
+                co_await probe_live(app, watches);
+            }
+        }
+        app.watch_wake.reset();
+        co_await services_.world.timers.wait(app.watch_wake, pause, services_.closing);
+    }
+}
+
+void EngineCore::note_exit(AppContext& app, const Member& member, const ports::RunInfo& info) {
+    if (info.state == ports::RunState::running) return;
+    if (watched_by_deployer(app) || app.record.stopped) return;
+    auto how = info.last_exit ? describe(*info.last_exit) : std::string("is gone");
+    auto text = fmt::format("{} of {} {}", member.process, app.name, how);
+    log::warning(text, {{"app", app.name}, {"run", member.run_id}});
+    services_.tasks.spawn("note exit",
+                          save_event(app_event(app.name, services_.now(), "exited", text)));
+    app.watch_wake.set();
+}
+
+Task<void> EngineCore::save_event(ports::AddEvent event) {
+    std::vector<ports::Write> writes;
+    writes.emplace_back(std::move(event));
+    auto saved = co_await services_.journal.save(std::move(writes), "event");
+    if (!saved) log::warning("an event was not recorded", {{"error", saved.error().message}});
+}
+
+// Its shim is dead too: the daemon is the only one left to start it again.
+Task<void> EngineCore::revive_live(AppContext& app) {
+    auto set = app.live;
+    if (services_.fleet.all_running(*set)) co_return;
+    auto before = services_.fleet.upstreams(*set);
+    auto revived = co_await services_.fleet.revive(set);
+    if (!revived) {
+        log::error("the live release could not be started again",
+                   {{"app", app.name}, {"error", revived.error().detail}});
+        co_return;
+    }
+    log::info("started again what was gone of the live release", {{"app", app.name}});
+    if (services_.fleet.upstreams(*set) != before) {
+        co_await route_live(app);
+        auto written = co_await services_.world.releases.write_live(live_manifest(app));
+        if (!written)
+            log::error("live/APP.json was not written", {{"error", written.error().message}});
+    }
+}
+
+Task<void> EngineCore::probe_live(AppContext& app, std::map<std::string, domain::Watch>& watches) {
+    auto set = app.live;
+    std::string health = "healthy";
+    std::string detail;
+    for (std::size_t i = 0; i < set->members.size(); ++i) {
+        const auto& member = set->members[i];
+        if (!member.serves) continue;
+        auto probe = co_await probe_member(services_.world.prober, set, i, services_.now(),
+                                           services_.closing);
+        if (services_.closing.requested() || app.live != set) co_return;
+        auto watch = watches.try_emplace(member.run_id, set->manifest.health).first;
+        auto verdict = watch->second.on_probe(probe.passed());
+        if (verdict == domain::Verdict::healthy) continue;
+        health = to_string(verdict);
+        detail = fmt::format("{}: {}", probe.target, probe.error);
+    }
+    co_await note_health(app, std::move(health), std::move(detail));
+}
+
+Task<void> EngineCore::note_health(AppContext& app, std::string health, std::string detail) {
+    if (health == app.live_health) co_return;
+    const bool first = app.live_health == "unknown";
+    app.live_health = health;
+    if (first && health == "healthy") co_return;
+    const bool recovered = health == "healthy";
+    auto text = recovered ? fmt::format("{} has recovered", app.name)
+                          : fmt::format("{} is {}: {}", app.name, health, detail);
+    log::warning(text, {{"app", app.name}});
+    co_await save_event(
+        app_event(app.name, services_.now(), recovered ? "recovered" : "unhealthy", text));
+    if (recovered || app.live->manifest.health.on_unhealthy != "restart") co_return;
+    const auto now = services_.world.timers.steady_now();
+    auto& last = restarted_for_health_[app.name];
+    if (last != async::SteadyTime{} && now - last < kRestartAgain) co_return;
+    last = now;
+    auto restarted = co_await restart_release(app, app.live->release(), domain::Trigger::manual,
+                                              "health: on_unhealthy = \"restart\"", false);
+    if (!restarted)
+        log::error("the unhealthy release could not be restarted",
+                   {{"app", app.name}, {"error", restarted.error().message}});
+}
+
+}  // namespace belay::engine

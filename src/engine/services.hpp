@@ -1,0 +1,113 @@
+// What every part of the engine shares, and what it knows of each app.
+#pragma once
+
+#include "fleet.hpp"
+#include "journal.hpp"
+#include "slots.hpp"
+
+#include <belay/async/task_group.hpp>
+#include <belay/domain/transition.hpp>
+#include <belay/domain/verdict.hpp>
+#include <belay/engine/engine.hpp>
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace belay::engine {
+
+class BakeMonitor;
+
+// The deployment that an app's lane works on.
+struct Active {
+    domain::Deployment deployment;
+    domain::Course course;
+    std::optional<domain::AppConfig> config;  // the snapshot; none for Plan::restart
+    domain::Release release;                  // the row of the release it makes or starts
+    std::optional<domain::Event>
+        asked;           // by a person or a newer push; outranks what the step returns
+    async::Cancel step;  // ends the step at hand
+    std::string describe;
+    std::optional<ports::TreeMark> mark;
+    std::vector<domain::Probe> unsaved_probes;
+    std::unique_ptr<BakeMonitor> monitor;
+    bool flipped_back = false;  // traffic is with the fallback already
+    bool has_slot = false;
+    async::SteadyTime picked{};
+    Millis excluded{0};  // of overhead_ms: what is the user's or the network's time
+
+    domain::State state() const { return deployment.state; }
+};
+
+struct AppContext {
+    std::string name;
+    domain::App record;
+
+    std::optional<domain::AppConfig> config;  // the last valid
+    std::string config_json;                  // canonical, of `config`
+    std::string config_hash;
+    std::string config_error;
+    std::string file;
+    bool orphaned = false;
+
+    RunSetPtr live;       // has the traffic
+    RunSetPtr fallback;   // the one before, warm while the new one bakes
+    RunSetPtr candidate;  // being started and verified
+    std::optional<domain::Manifest> stable;
+    domain::Release live_release;
+    domain::Release fallback_release;
+    std::string live_health = "unknown";
+    bool booted = false;  // boot() had to start the stable release
+
+    std::vector<domain::Deployment> queue;  // oldest first
+    std::unique_ptr<Active> active;
+    async::Event lane_wake;
+    async::Event watch_wake;
+};
+
+struct Services {
+    Services(World given, EngineOptions engine_options, Hooks engine_hooks)
+        : world(std::move(given)),
+          options(std::move(engine_options)),
+          hooks(std::move(engine_hooks)),
+          journal(world.timers),
+          fleet(world.runtime, world.releases, world.timers, options.state_directory + "/logs"),
+          tasks(world.executor) {}
+
+    World world;
+    EngineOptions options;
+    Hooks hooks;
+    domain::ServerConfig server;
+    Journal journal;
+    Fleet fleet;
+    Slots slots;
+    async::TaskGroup tasks;
+    async::Cancel closing;
+    // Set by the engine: a deployment of another commit than the delivered one, found at fetch.
+    std::function<Task<Result<DeploymentId>>(AppContext&, domain::Deployment)> enqueue;
+    std::string boot_problem;
+
+    TimePoint now() const { return world.timers.now(); }
+};
+
+// The users of an app, from its base uid.
+domain::AppUsers users_of(const AppContext& app, bool separate);
+// The event that records a deployment's new state.
+ports::AddEvent event_of(const domain::Deployment& deployment, TimePoint at, std::string text);
+ports::AddEvent app_event(const std::string& app, TimePoint at, std::string state,
+                          std::string text);
+// How a release is shown to the proxy.
+ports::Route route_of(const domain::Manifest& manifest, std::vector<ports::Upstream> upstreams,
+                      std::int64_t epoch, ReleaseNumber fallback);
+// One probe of one serving member; where the configuration asks for none, a running process passes.
+Task<domain::Probe> probe_member(ports::Prober& prober, RunSetPtr set, std::size_t index,
+                                 TimePoint at, async::Cancel cancel);
+// The manifest as it should be booted: with the ports that the set has now.
+domain::Manifest with_ports(const RunSet& set);
+// live/APP.json as of now.
+domain::LiveManifest live_manifest(const AppContext& app);
+
+}  // namespace belay::engine
