@@ -1,0 +1,82 @@
+// The daemon's face: hooks on TCP, the API on the Unix socket (spec/interfaces.md §4, docs/api.md).
+#pragma once
+
+#include <belay/async/task.hpp>
+#include <belay/base/time.hpp>
+#include <belay/engine/api.hpp>
+#include <belay/ports/forge.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace belay::http {
+
+struct Options {
+    std::string spool;  // directory for hook bodies that don't fit into memory, as unlinked files
+    std::uint64_t hook_body = std::uint64_t{25} << 20;  // bytes, [limits] hook_body
+    std::optional<gid_t> deploy_group;                  // members may deploy over the Unix socket
+
+    // spec/decisions.md 27 and what reference/performance.md §1 measures; others only in tests.
+    std::size_t connections = 512;
+    std::size_t reserved_for_socket = 32;  // of `connections`
+    std::size_t header_limit = 16 * 1024;
+    std::size_t bodies_in_memory = std::size_t{8} << 20;  // of all requests together
+    std::size_t parse_on_loop = 256 * 1024;               // longer JSON is read on a thread
+    Millis header_timeout{10'000};
+    Millis body_timeout{30'000};
+    Millis body_grace{10'000};  // a body gets this long, and
+    std::uint64_t body_rate =
+        4 * 1024;  // a second for each so many bytes that came, up to body_timeout
+    Millis idle_timeout{60'000};
+    Millis write_timeout{30'000};
+    Millis linger{2'000};      // what a refused sender still sends is read and dropped for so long
+    Millis heartbeat{15'000};  // of event streams
+    Millis log_poll{200};      // how often a followed log is looked at
+    std::size_t event_queue = 1024;  // of one follower; more that it has not taken: it is cut
+};
+
+// A bound, listening, non-blocking socket; the server closes it.
+struct Listener {
+    int fd = -1;
+    bool local = false;  // the Unix socket: peers are known by their credentials
+};
+
+// Gives a Unix socket's file to the group with mode 0660 and returns the group's id.
+// Errc::not_found: no such group; forbidden: not ours to give.
+Result<gid_t> share_with_group(const std::string& socket, const std::string& group);
+
+// Loop thread only. `api` and `forges` must outlive stop().
+class Server {
+  public:
+    Server(boost::asio::any_io_executor executor, engine::Api& api, const ports::Forges& forges,
+           Options options);
+    ~Server();
+
+    void start(const std::vector<Listener>& listeners);
+    // Stops accepting, lets requests that are being answered finish until the deadline, then closes
+    // the rest. The engine must still answer meanwhile. Once.
+    Task<void> stop(Millis deadline);
+
+    // [limits] hook_body after a reload: for requests that begin from now on.
+    void set_hook_body(std::uint64_t bytes);
+
+    struct Counts {
+        std::size_t connections = 0;
+        std::size_t shed = 0;              // closed to make room, or turned away
+        std::size_t bodies_in_memory = 0;  // bytes
+    };
+    Counts counts() const;
+
+  private:
+    class Core;
+    std::unique_ptr<Core> core_;
+};
+
+}  // namespace belay::http

@@ -1,0 +1,231 @@
+// Routes that ask the engine to do something.
+#include "handlers.hpp"
+#include "json_shapes.hpp"
+#include "params.hpp"
+
+#include <belay/async/offload.hpp>
+#include <belay/base/id.hpp>
+
+#include <fmt/format.h>
+
+#include <array>
+#include <map>
+#include <pwd.h>
+
+namespace belay::http {
+namespace {
+
+struct UserName {
+    uid_t uid;
+
+    std::string operator()() const {
+        std::array<char, 4096> buffer;
+        passwd entry{};
+        passwd* found = nullptr;
+        bool named = ::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found;
+        return named ? std::string(found->pw_name) : fmt::format("uid {}", uid);
+    }
+};
+
+// Who asked, for the record. Looked up once for each user, off the loop: the database of users may
+// be slow.
+Task<std::string> who(Context& context, uid_t uid) {
+    static std::map<uid_t, std::string> known;
+    if (auto place = known.find(uid); place != known.end()) co_return place->second;
+    UserName lookup(uid);
+    auto name = co_await async::offload(context.pool, lookup);
+    known.insert_or_assign(uid, name);
+    co_return name;
+}
+
+Response accepted(const Result<engine::Accepted>& result) {
+    return result ? json_response(shape(*result), 202) : problem(result.error());
+}
+
+Response done(const Result<void>& result) {
+    Json ok{{"ok", true}};
+    return result ? json_response(ok) : problem(result.error());
+}
+
+// For routes that take no fields.
+Result<void> no_fields(const Request& request) {
+    auto fields = Fields::parse(request, {});
+    if (!fields) return fields.error();
+    return {};
+}
+
+}  // namespace
+
+Task<Response> post_deploy(Context& context, const Request& request) {
+    auto fields = Fields::parse(request, {"ref", "commit", "force"});
+    if (!fields) co_return problem(fields.error());
+    engine::DeployRequest asked;
+    asked.ref = fields->text("ref");
+    asked.commit = fields->text("commit");
+    asked.force = fields->boolean("force", false);
+    asked.by = co_await who(context, request.peer.uid);
+    if (auto checked = fields->check(); !checked) co_return problem(checked.error());
+    if (!asked.commit.empty() && !is_commit_id(asked.commit))
+        co_return problem(400, "invalid",
+                          "the field \"commit\" must be a full commit id: 40 or 64 hex digits");
+    if (!asked.commit.empty() && !asked.ref.empty())
+        co_return problem(400, "invalid", "the fields \"ref\" and \"commit\" exclude each other");
+    auto result = co_await context.api.deploy(request.args[0], std::move(asked));
+    co_return accepted(result);
+}
+
+Task<Response> post_rollback(Context& context, const Request& request) {
+    auto fields = Fields::parse(request, {"to", "hold"});
+    if (!fields) co_return problem(fields.error());
+    engine::RollbackRequest asked;
+    asked.to = fields->number("to");
+    asked.hold = fields->boolean("hold", true);
+    asked.by = co_await who(context, request.peer.uid);
+    if (auto checked = fields->check(); !checked) co_return problem(checked.error());
+    auto result = co_await context.api.rollback(request.args[0], std::move(asked));
+    co_return accepted(result);
+}
+
+Task<Response> post_hold(Context& context, const Request& request) {
+    auto fields = Fields::parse(request, {"why"});
+    if (!fields) co_return problem(fields.error());
+    auto why = fields->text("why");
+    if (auto checked = fields->check(); !checked) co_return problem(checked.error());
+    auto by = co_await who(context, request.peer.uid);
+    auto result = co_await context.api.hold(request.args[0], std::move(why), std::move(by));
+    co_return done(result);
+}
+
+Task<Response> post_resume(Context& context, const Request& request) {
+    if (auto none = no_fields(request); !none) co_return problem(none.error());
+    auto by = co_await who(context, request.peer.uid);
+    auto result = co_await context.api.resume(request.args[0], std::move(by));
+    co_return done(result);
+}
+
+Task<Response> post_restart(Context& context, const Request& request) {
+    if (auto none = no_fields(request); !none) co_return problem(none.error());
+    auto by = co_await who(context, request.peer.uid);
+    auto result = co_await context.api.restart(request.args[0], std::move(by));
+    co_return accepted(result);
+}
+
+Task<Response> post_stop(Context& context, const Request& request) {
+    if (auto none = no_fields(request); !none) co_return problem(none.error());
+    auto by = co_await who(context, request.peer.uid);
+    auto result = co_await context.api.stop(request.args[0], std::move(by));
+    co_return done(result);
+}
+
+Task<Response> post_start(Context& context, const Request& request) {
+    if (auto none = no_fields(request); !none) co_return problem(none.error());
+    auto by = co_await who(context, request.peer.uid);
+    auto result = co_await context.api.start(request.args[0], std::move(by));
+    co_return accepted(result);
+}
+
+Task<Response> post_cancel(Context& context, const Request& request) {
+    auto id = parse_deployment_id(request.args[0]);
+    if (!id) co_return problem(id.error());
+    if (auto none = no_fields(request); !none) co_return problem(none.error());
+    auto by = co_await who(context, request.peer.uid);
+    auto result = co_await context.api.cancel(*id, std::move(by));
+    co_return accepted(result);
+}
+
+Task<Response> post_approve(Context& context, const Request& request) {
+    auto id = parse_deployment_id(request.args[0]);
+    if (!id) co_return problem(id.error());
+    if (auto none = no_fields(request); !none) co_return problem(none.error());
+    auto by = co_await who(context, request.peer.uid);
+    auto result = co_await context.api.approve(*id, std::move(by));
+    co_return accepted(result);
+}
+
+Task<Response> post_reject(Context& context, const Request& request) {
+    auto id = parse_deployment_id(request.args[0]);
+    if (!id) co_return problem(id.error());
+    auto fields = Fields::parse(request, {"why"});
+    if (!fields) co_return problem(fields.error());
+    auto why = fields->text("why");
+    if (auto checked = fields->check(); !checked) co_return problem(checked.error());
+    auto by = co_await who(context, request.peer.uid);
+    auto result = co_await context.api.reject(*id, std::move(why), std::move(by));
+    co_return accepted(result);
+}
+
+Task<Response> post_redeliver(Context& context, const Request& request) {
+    auto id = parse_delivery_id(request.args[0]);
+    if (!id) co_return problem(id.error());
+    if (auto none = no_fields(request); !none) co_return problem(none.error());
+    auto answer = co_await context.api.redeliver(*id);
+    if (!answer) co_return problem(answer.error());
+    co_return json_response(shape(*answer), answer->status_code);
+}
+
+Task<Response> post_remove(Context& context, const Request& request) {
+    auto fields = Fields::parse(request, {"purge"});
+    if (!fields) co_return problem(fields.error());
+    bool purge = fields->boolean("purge", false);
+    if (auto checked = fields->check(); !checked) co_return problem(checked.error());
+    auto by = co_await who(context, request.peer.uid);
+    auto result = co_await context.api.remove(request.args[0], purge, std::move(by));
+    co_return done(result);
+}
+
+Task<Response> post_reload(Context& context, const Request& request) {
+    if (auto none = no_fields(request); !none) co_return problem(none.error());
+    auto report = co_await context.api.reload();
+    co_return report ? json_response(shape(*report)) : problem(report.error());
+}
+
+Task<Response> post_shutdown(Context& context, const Request& request) {
+    if (auto none = no_fields(request); !none) co_return problem(none.error());
+    auto result = co_await context.api.shutdown();
+    co_return done(result);
+}
+
+namespace {
+
+constexpr const char* kExitCode = "Belay-Exit-Code";
+
+// The stream begins with the first output, so that a command that can't be started is answered by a
+// problem.
+Task<bool> show(Stream& stream, std::string bytes) {
+    if (!stream.begun()) {
+        Headers headers;
+        headers.emplace_back("Trailer", kExitCode);
+        if (!co_await stream.begin("text/plain; charset=utf-8", std::move(headers)))
+            co_return false;
+    }
+    co_return co_await stream.write(std::move(bytes));
+}
+
+}  // namespace
+
+Task<std::optional<Response>> post_run(Context& context, const Request& request, Stream& stream) {
+    auto fields = Fields::parse(request, {"argv"});
+    if (!fields) co_return problem(fields.error());
+    engine::OneOff command;
+    command.app = request.args[0];
+    command.argv = fields->texts("argv");
+    if (auto checked = fields->check(); !checked) co_return problem(checked.error());
+    if (command.argv.empty())
+        co_return problem(400, "invalid", "the field \"argv\" must name a command");
+    std::function<Task<bool>(std::string)> output = [&stream](std::string bytes) {
+        return show(stream, std::move(bytes));
+    };
+    auto code = co_await context.api.run(std::move(command), std::move(output));
+    if (!code && !stream.begun()) co_return problem(code.error());
+    if (!code) {
+        stream.cut();
+        co_return std::nullopt;
+    }
+    if (!stream.begun() && !co_await show(stream, std::string())) co_return std::nullopt;
+    Headers trailers;
+    trailers.emplace_back(kExitCode, std::to_string(*code));
+    co_await stream.end(std::move(trailers));
+    co_return std::nullopt;
+}
+
+}  // namespace belay::http

@@ -1,0 +1,42 @@
+// A request's body, piece by piece, under its deadlines.
+#pragma once
+
+#include "connection.hpp"
+
+#include <belay/base/error.hpp>
+#include <belay/http/server.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace belay::http {
+
+class BodyReader {
+  public:
+    BodyReader(Connection& connection, Parser& parser, const Options& options)
+        : connection_(connection), parser_(parser), options_(options) {}
+
+    // As announced; none where it comes in chunks. 0: there is no body.
+    std::optional<std::uint64_t> length() const;
+    // The next piece, empty at the end; valid until the next call. The first call answers `Expect:
+    // 100-continue`. Errc::limit beyond `limit` bytes in all, timeout, invalid (not HTTP),
+    // unavailable (the peer has gone).
+    Task<Result<std::string_view>> next(std::uint64_t limit);
+    // Of a small body.
+    Task<Result<std::string>> all(std::uint64_t limit);
+
+  private:
+    Task<Result<void>> begin();
+    void set_deadline();
+
+    Connection& connection_;
+    Parser& parser_;
+    const Options& options_;
+    std::vector<char> piece_;
+    std::chrono::steady_clock::time_point began_{};
+    std::uint64_t received_ = 0;
+};
+
+}  // namespace belay::http

@@ -1,0 +1,121 @@
+#include "body_store.hpp"
+
+#include <belay/async/offload.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <utility>
+
+namespace belay::http {
+namespace {
+
+// A larger one leaves the budget to the many small ones.
+constexpr std::size_t kInMemoryMost = std::size_t{1} << 20;
+constexpr std::size_t kFirstReserve = 16 * 1024;
+constexpr std::size_t kBatch = 128 * 1024;
+
+Result<int> open_unlinked(const std::string& directory) {
+    int fd = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0) return fd;
+    // Not every file system can do it.
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+        return errno_error(errno, "making a file for a hook's body in " + directory);
+    auto name = directory + "/hook-body-XXXXXX";
+    fd = ::mkostemp(name.data(), O_CLOEXEC);
+    if (fd < 0) return errno_error(errno, "making a file for a hook's body in " + directory);
+    ::unlink(name.c_str());
+    return fd;
+}
+
+struct WriteAll {
+    int fd;
+    std::string bytes;
+
+    Result<void> operator()() const {
+        std::string_view rest = bytes;
+        while (!rest.empty()) {
+            auto count = ::write(fd, rest.data(), rest.size());
+            if (count < 0 && errno == EINTR) continue;
+            if (count < 0) return errno_error(errno, "keeping a hook's body");
+            rest.remove_prefix(static_cast<std::size_t>(count));
+        }
+        return {};
+    }
+};
+
+struct OpenUnlinked {
+    std::string directory;
+    Result<int> operator()() const { return open_unlinked(directory); }
+};
+
+}  // namespace
+
+BodyStore::~BodyStore() {
+    give_back();
+    if (mapping_) ::munmap(mapping_, size_);
+    if (fd_ >= 0) ::close(fd_);
+}
+
+bool BodyStore::fits() {
+    if (size_ <= reserved_) return true;
+    if (size_ > kInMemoryMost) return false;
+    auto want = std::max({size_, 2 * reserved_, kFirstReserve});
+    if (!budget_.take(want - reserved_)) return false;
+    reserved_ = want;
+    memory_.reserve(want);
+    return true;
+}
+
+Task<Result<void>> BodyStore::append(std::string_view bytes) {
+    size_ += bytes.size();
+    if (!spooled() && !fits()) {
+        auto spilled = co_await spill();
+        if (!spilled) co_return spilled.error();
+    }
+    memory_.append(bytes);
+    if (!spooled() || memory_.size() < reserved_) co_return Result<void>();
+    co_return co_await finish();
+}
+
+Task<Result<void>> BodyStore::finish() {
+    if (!spooled() || memory_.empty()) co_return Result<void>();
+    co_return co_await write(std::exchange(memory_, std::string()));
+}
+
+Task<Result<void>> BodyStore::spill() {
+    OpenUnlinked open(spool_);
+    auto opened = co_await async::offload(pool_, std::move(open));
+    if (!opened) co_return opened.error();
+    fd_ = *opened;
+    auto written = co_await finish();
+    give_back();
+    // Few large writes where there is room to collect them.
+    if (budget_.take(kBatch)) reserved_ = kBatch;
+    co_return written;
+}
+
+void BodyStore::give_back() {
+    budget_.give_back(std::exchange(reserved_, 0));
+}
+
+Task<Result<void>> BodyStore::write(std::string bytes) {
+    WriteAll all(fd_, std::move(bytes));
+    co_return co_await async::offload(pool_, std::move(all));
+}
+
+Result<std::string_view> BodyStore::view() {
+    if (!spooled()) return std::string_view(memory_);
+    if (size_ == 0) return std::string_view();
+    if (!mapping_) {
+        auto* place = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd_, 0);
+        if (place == MAP_FAILED) return errno_error(errno, "reading a hook's body");
+        mapping_ = place;
+    }
+    return std::string_view(static_cast<const char*>(mapping_), size_);
+}
+
+}  // namespace belay::http

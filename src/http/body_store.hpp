@@ -1,0 +1,67 @@
+// Where a hook's body lies until it is read: in memory within a common budget, else in an unlinked
+// file.
+#pragma once
+
+#include <belay/async/task.hpp>
+#include <belay/base/error.hpp>
+
+#include <boost/asio/thread_pool.hpp>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace belay::http {
+
+// Loop thread only.
+class MemoryBudget {
+  public:
+    explicit MemoryBudget(std::size_t bytes) : bytes_(bytes) {}
+    bool take(std::size_t bytes) {
+        if (bytes > bytes_ - used_) return false;
+        used_ += bytes;
+        return true;
+    }
+    void give_back(std::size_t bytes) { used_ -= bytes; }
+    std::size_t used() const { return used_; }
+
+  private:
+    std::size_t bytes_;
+    std::size_t used_ = 0;
+};
+
+// Files are written on the pool.
+class BodyStore {
+  public:
+    BodyStore(MemoryBudget& budget, boost::asio::thread_pool& pool, std::string spool)
+        : budget_(budget), pool_(pool), spool_(std::move(spool)) {}
+    BodyStore(const BodyStore&) = delete;
+    BodyStore& operator=(const BodyStore&) = delete;
+    ~BodyStore();
+
+    Task<Result<void>> append(std::string_view bytes);
+    // After the last append, before view().
+    Task<Result<void>> finish();
+    std::size_t size() const { return size_; }
+    bool spooled() const { return fd_ >= 0; }
+    // Of a spooled one a mapping: to be touched on the pool only, as it may have to be read from
+    // the disk.
+    Result<std::string_view> view();
+
+  private:
+    bool fits();
+    Task<Result<void>> spill();
+    Task<Result<void>> write(std::string bytes);
+    void give_back();
+
+    MemoryBudget& budget_;
+    boost::asio::thread_pool& pool_;
+    std::string spool_;
+    std::string memory_;  // of a spooled one what is not written yet
+    std::size_t reserved_ = 0;
+    std::size_t size_ = 0;
+    int fd_ = -1;
+    void* mapping_ = nullptr;
+};
+
+}  // namespace belay::http

@@ -1,0 +1,171 @@
+#include "hook_endpoint.hpp"
+
+#include "digest.hpp"
+#include "json_shapes.hpp"
+
+#include <belay/async/offload.hpp>
+#include <belay/base/id.hpp>
+#include <belay/base/log.hpp>
+
+#include <algorithm>
+
+namespace belay::http {
+namespace {
+
+bool is_type(std::string_view content_type, std::string_view wanted) {
+    auto type = content_type.substr(0, content_type.find_first_of("; \t"));
+    return std::equal(type.begin(), type.end(), wanted.begin(), wanted.end(), [](char a, char b) {
+        return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+    });
+}
+
+bool is_understood(const Request& request) {
+    auto type = request.header("Content-Type");
+    return is_type(type, "application/json") || is_type(type, "application/x-www-form-urlencoded");
+}
+
+// One answer for a missing and a wrong signature, for apps that don't exist and for apps without a
+// secret.
+Response not_signed() {
+    return problem(401, "unauthorized",
+                   "there is no such hook, or the delivery is not signed with its secret");
+}
+
+struct Parse {
+    const ports::Forge* forge;
+    const ports::HookRequest* request;
+    Result<domain::Push> operator()() const { return forge->parse(*request); }
+};
+
+}  // namespace
+
+struct HookEndpoint::Delivery {
+    Request& request;
+    std::string app;
+    bool app_exists = false;
+    const ports::Forge* forge = nullptr;  // null: nothing can be accepted
+    std::unique_ptr<ports::BodyCheck> check;
+    Sha256 digest;
+    BodyStore body;
+    std::uint64_t limit;
+};
+
+HookEndpoint::HookEndpoint(engine::Api& api, const ports::Forges& forges, Refusals& refusals,
+                           boost::asio::thread_pool& pool, const Options& options)
+    : api_(api),
+      forges_(forges),
+      refusals_(refusals),
+      pool_(pool),
+      options_(options),
+      budget_(options.bodies_in_memory) {
+    nobodys_.emplace_back(random_bytes(32));
+}
+
+Task<Response> HookEndpoint::deliver(Request& request, BodyReader& reader) {
+    std::optional<engine::HookSettings> settings;
+    if (check_app_name(request.args.at(0))) settings = api_.hook_settings(request.args.at(0));
+    bool known = settings && !settings->secrets.empty();
+    const auto& raw = request.raw;
+    const auto* forge = forges_.find(known ? settings->forge : "auto", raw);
+    const auto* judge = forge ? forge : forges_.find("github", raw);
+    auto check = judge->check(raw, known ? settings->secrets : nobodys_);
+    Delivery delivery{request,
+                      request.args.at(0),
+                      settings.has_value(),
+                      known ? forge : nullptr,
+                      std::move(check),
+                      {},
+                      {budget_, pool_, options_.spool},
+                      options_.hook_body};
+
+    if (!is_understood(request))
+        co_return refuse(delivery, 415,
+                         Error{Errc::invalid,
+                               "a hook's content type is application/json or "
+                               "application/x-www-form-urlencoded"});
+    if (auto length = reader.length(); length && *length > delivery.limit)
+        co_return refuse(delivery, 413,
+                         Error{Errc::limit, "the body is larger than [limits] hook_body"});
+    auto received = co_await receive(delivery, reader);
+    if (!received) {
+        const auto& error = received.error();
+        if (error.code == Errc::limit)
+            co_return refuse(delivery, 413,
+                             Error{Errc::limit, "the body is larger than [limits] hook_body"});
+        if (error.code == Errc::timeout) co_return refuse(delivery, 408, error);
+        if (error.code == Errc::invalid) co_return refuse(delivery, 400, error);
+        if (error.code != Errc::unavailable)
+            log::error("a hook's body can't be kept", {{"error", error.message}});
+        auto response =
+            problem(503, "unavailable", "the delivery can't be kept at present; deliver it again");
+        response.close = true;
+        co_return response;
+    }
+    auto verdict = delivery.check->finish();
+    if (!verdict || !delivery.forge) {
+        if (delivery.app_exists)
+            refusals_.record(
+                delivery.app, std::string(forge ? forge->name() : ""), 401,
+                known ? "the signature is missing or wrong" : "the app has no webhook secret");
+        co_return not_signed();
+    }
+    co_return co_await accept(delivery);
+}
+
+Response HookEndpoint::refuse(const Delivery& delivery, int status, Error error) {
+    if (delivery.app_exists)
+        refusals_.record(delivery.app, delivery.forge ? std::string(delivery.forge->name()) : "",
+                         status, error.message);
+    auto response = problem(status, to_string(error.code), error.message);
+    response.close =
+        status != 415 || delivery.body.size() == 0;  // what is left of the body is not read
+    return response;
+}
+
+Task<Result<void>> HookEndpoint::receive(Delivery& delivery, BodyReader& reader) {
+    while (true) {
+        auto piece = co_await reader.next(delivery.limit);
+        if (!piece) co_return piece.error();
+        bool end = piece->empty();
+        delivery.check->feed(*piece);
+        delivery.digest.feed(*piece);
+        auto kept = co_await delivery.body.append(*piece);
+        if (kept && end) kept = co_await delivery.body.finish();
+        // What failed here is the machine's, whatever it is called.
+        if (!kept) co_return Error{Errc::internal, kept.error().message};
+        if (end) co_return Result<void>();
+    }
+}
+
+Task<Result<domain::Push>> HookEndpoint::read(Delivery& delivery) {
+    auto& raw = delivery.request.raw;
+    auto bytes = delivery.body.view();
+    if (!bytes) co_return bytes.error();
+    raw.body = *bytes;
+    Parse parse(delivery.forge, &raw);
+    if (!delivery.body.spooled() && delivery.body.size() <= options_.parse_on_loop)
+        co_return parse();
+    co_return co_await async::offload(pool_, std::move(parse));
+}
+
+Task<Response> HookEndpoint::accept(Delivery& delivery) {
+    auto push = co_await read(delivery);
+    if (!push && push.error().code == Errc::invalid) {
+        refusals_.record(delivery.app, std::string(delivery.forge->name()), 400,
+                         push.error().message);
+        co_return problem(400, "invalid", push.error().message);
+    }
+    if (!push) co_return problem(push.error());
+    auto answer = co_await api_.submit(delivery.app, std::string(delivery.forge->name()),
+                                       std::move(*push), delivery.digest.finish());
+    if (answer) co_return json_response(shape(*answer), answer->status_code);
+    if (answer.error().code == Errc::disk_full || answer.error().code == Errc::unavailable) {
+        auto response = problem(503, to_string(answer.error().code), answer.error().message);
+        response.headers.emplace_back("Retry-After", "30");
+        co_return response;
+    }
+    if (answer.error().code == Errc::not_found) co_return not_signed();
+    co_return problem(answer.error());
+}
+
+}  // namespace belay::http

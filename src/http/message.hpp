@@ -1,0 +1,47 @@
+// A request as handlers see it, and what they answer.
+#pragma once
+
+#include "peer.hpp"
+#include "target.hpp"
+
+#include <belay/ports/forge.hpp>
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace belay::http {
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+struct Request {
+    ports::HookRequest raw;  // as it came; `body` only where a handler was given one
+    Target target;
+    Peer peer;
+    std::vector<std::string> args;  // what the route's {app}, {id} and so on stand for, in order
+
+    std::string_view header(std::string_view name) const { return raw.header(name); }
+};
+
+struct Response {
+    int status = 200;
+    std::string content_type = "application/json";
+    std::string body;
+    Headers headers;
+    bool close = false;  // the connection ends with it
+};
+
+std::string_view reason_phrase(int status);
+
+// RFC 9457: {"type", "title", "status", "detail", "code"}. `code` is the name of the Errc.
+Response problem(int status, std::string_view code, std::string_view detail);
+// The one place where an Errc becomes a status. What is internal goes to the log, not to the
+// client.
+Response problem(const Error& error);
+
+// Header lines and the empty line after them. `length` none: chunked.
+std::string response_head(const Response& response, std::optional<std::size_t> length,
+                          bool keep_alive, int version);
+
+}  // namespace belay::http

@@ -1,0 +1,221 @@
+#include "session.hpp"
+
+#include <belay/base/log.hpp>
+
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/field.hpp>
+
+#include <algorithm>
+#include <exception>
+
+namespace belay::http {
+namespace {
+
+namespace beast_http = boost::beast::http;
+
+constexpr std::uint64_t kApiBody = 256 * 1024;
+// A little that nobody asked for is read away, so that the connection can go on.
+constexpr std::uint64_t kUnwantedBody = 16 * 1024;
+
+bool equal_ignoring_case(std::string_view left, std::string_view right) {
+    return std::equal(left.begin(), left.end(), right.begin(), right.end(), [](char a, char b) {
+        return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+    });
+}
+
+class Session {
+  public:
+    Session(Shared& shared, Connection& connection)
+        : shared_(shared), connection_(connection), options_(shared.context.options) {}
+
+    Task<void> run() {
+        bool first = true;
+        while (!shared_.stopping) {
+            connection_.enter(first ? Phase::head : Phase::idle);
+            connection_.expires_after(first ? options_.header_timeout : options_.idle_timeout);
+            first = false;
+            if (co_await connection_.wait_for_bytes()) break;
+            if (!co_await one_request()) break;
+        }
+        connection_.close();
+    }
+
+  private:
+    // False: the connection ends.
+    Task<bool> one_request();
+    Task<bool> refuse_head(ErrorCode failure, int version);
+    Request request_of(const Parser& parser) const;
+    std::optional<Response> check_head(const Parser& parser, Request& request) const;
+    Task<bool> dispatch(Request& request, Parser& parser);
+    Task<Response> plain(const Route& route, Request& request, BodyReader& reader);
+    Task<std::optional<Response>> streamed(const Route& route, Request& request, BodyReader& reader,
+                                           Stream& stream);
+    Task<std::optional<Response>> read_api_body(Request& request, BodyReader& reader);
+    Task<bool> answer(Response response, Request& request, Parser& parser);
+    Task<bool> end(Response response, int version);
+
+    Shared& shared_;
+    Connection& connection_;
+    const Options& options_;
+    std::string api_body_;
+};
+
+Task<bool> Session::one_request() {
+    connection_.enter(Phase::head);
+    connection_.expires_after(options_.header_timeout);
+    Parser parser;
+    parser.header_limit(static_cast<std::uint32_t>(options_.header_limit));
+    parser.body_limit(boost::none);  // each route has its own
+    auto failure = co_await connection_.read_head(parser);
+    if (failure) co_return co_await refuse_head(failure, 11);
+    connection_.enter(Phase::answering);
+    connection_.expires_never();
+    auto request = request_of(parser);
+    if (auto refusal = check_head(parser, request)) {
+        refusal->close = true;
+        co_return co_await answer(std::move(*refusal), request, parser);
+    }
+    co_return co_await dispatch(request, parser);
+}
+
+Task<bool> Session::refuse_head(ErrorCode failure, int version) {
+    if (connection_.expired() || failure == beast_http::error::end_of_stream) co_return false;
+    if (failure == beast_http::error::header_limit || failure == beast_http::error::buffer_overflow)
+        co_return co_await end(problem(431, "limit", "the request's header is larger than 16 KiB"),
+                               version);
+    if (failure.category() == make_error_code(beast_http::error::bad_method).category() &&
+        failure != beast_http::error::partial_message)
+        co_return co_await end(problem(400, "invalid", "this is no valid HTTP request"), version);
+    co_return false;
+}
+
+Request Session::request_of(const Parser& parser) const {
+    const auto& head = parser.get();
+    Request request;
+    request.raw.method = head.method_string();
+    request.raw.target = head.target();
+    for (const auto& field : head)
+        request.raw.headers.emplace_back(field.name_string(), field.value());
+    request.raw.received_at = shared_.context.timers.now();
+    request.peer = connection_.peer();
+    return request;
+}
+
+std::optional<Response> Session::check_head(const Parser& parser, Request& request) const {
+    const auto& head = parser.get();
+    // RFC 9112 §3.2
+    if (head.version() > 10 && head.count(beast_http::field::host) != 1)
+        return problem(400, "invalid", "a request has one Host header");
+    auto expect = head[beast_http::field::expect];
+    if (!expect.empty() && !equal_ignoring_case({expect.data(), expect.size()}, "100-continue"))
+        return problem(417, "invalid", "the only expectation that is met is 100-continue");
+    auto target = parse_target(request.raw.target);
+    if (!target) return problem(target.error());
+    request.target = std::move(*target);
+    return std::nullopt;
+}
+
+Task<bool> Session::dispatch(Request& request, Parser& parser) {
+    auto found = match(request);
+    if (!found.route) co_return co_await answer(std::move(found.refusal), request, parser);
+    const auto& route = *found.route;
+    BodyReader reader(connection_, parser, options_);
+    if (route.hook) {
+        auto response = co_await shared_.hooks.deliver(request, reader);
+        co_return co_await answer(std::move(response), request, parser);
+    }
+    if (route.handler) {
+        auto response = co_await plain(route, request, reader);
+        co_return co_await answer(std::move(response), request, parser);
+    }
+    Stream stream(connection_, shared_.tasks, options_, static_cast<int>(parser.get().version()));
+    auto response = co_await streamed(route, request, reader, stream);
+    if (response) co_return co_await answer(std::move(*response), request, parser);
+    // The watcher reads until the peer ends.
+    connection_.expires_after(options_.linger);
+    co_await connection_.finish();
+    co_return false;
+}
+
+// A body is taken only from those who may act, and only as JSON.
+Task<std::optional<Response>> Session::read_api_body(Request& request, BodyReader& reader) {
+    if (reader.length() == std::uint64_t{0}) co_return std::nullopt;
+    auto type = request.header("Content-Type");
+    if (!equal_ignoring_case(type.substr(0, type.find_first_of("; \t")), "application/json"))
+        co_return problem(415, "invalid", "the body must be application/json");
+    auto body = co_await reader.all(kApiBody);
+    if (!body) {
+        auto response = body.error().code == Errc::limit
+                            ? problem(413, "limit", "the body is larger than 256 KiB")
+                            : problem(body.error());
+        response.close = true;
+        co_return response;
+    }
+    api_body_ = std::move(*body);
+    request.raw.body = api_body_;
+    connection_.enter(Phase::answering);
+    connection_.expires_never();
+    co_return std::nullopt;
+}
+
+Task<Response> Session::plain(const Route& route, Request& request, BodyReader& reader) {
+    if (route.method != "POST") co_return co_await route.handler(shared_.context, request);
+    if (auto refusal = co_await read_api_body(request, reader)) co_return std::move(*refusal);
+    if (auto known = shared_.answered.find(request)) co_return std::move(*known);
+    auto response = co_await route.handler(shared_.context, request);
+    shared_.answered.remember(request, response);
+    co_return response;
+}
+
+Task<std::optional<Response>> Session::streamed(const Route& route, Request& request,
+                                                BodyReader& reader, Stream& stream) {
+    if (request.raw.method == "HEAD") co_return problem(405, "invalid", "this address answers GET");
+    if (route.method == "POST")
+        if (auto refusal = co_await read_api_body(request, reader)) co_return refusal;
+    co_return co_await route.stream(shared_.context, request, stream);
+}
+
+Task<bool> Session::answer(Response response, Request& request, Parser& parser) {
+    int version = static_cast<int>(parser.get().version());
+    // A body that nobody has read would be taken for the next request.
+    if (!parser.is_done() && !response.close) {
+        BodyReader rest(connection_, parser, options_);
+        bool waits = !parser.get()[beast_http::field::expect].empty();
+        auto length = rest.length();
+        response.close =
+            waits || !length || *length > kUnwantedBody || !co_await rest.all(kUnwantedBody);
+    }
+    if (response.close || shared_.stopping || !parser.get().keep_alive())
+        co_return co_await end(std::move(response), version);
+    connection_.expires_after(options_.write_timeout);
+    auto head = response_head(response, response.body.size(), true, version);
+    if (request.raw.method == "HEAD") response.body.clear();
+    auto failure = co_await connection_.write(std::move(head), std::move(response.body));
+    co_return !failure;
+}
+
+Task<bool> Session::end(Response response, int version) {
+    connection_.expires_after(options_.write_timeout);
+    auto head = response_head(response, response.body.size(), false, version);
+    auto failure = co_await connection_.write(std::move(head), std::move(response.body));
+    if (failure) co_return false;
+    connection_.expires_after(options_.linger);
+    co_await connection_.linger();
+    co_return false;
+}
+
+}  // namespace
+
+// One bad request must not end the daemon, so what is thrown ends here.
+Task<void> serve(Shared& shared, std::shared_ptr<Connection> connection) {
+    try {
+        Session session(shared, *connection);
+        co_await session.run();
+    } catch (const std::exception& exception) {
+        log::error("a connection failed in a way that it should not",
+                   {{"error", exception.what()}});
+    }
+    connection->close();
+}
+
+}  // namespace belay::http

@@ -1,0 +1,25 @@
+// One connection's requests, one after the other.
+#pragma once
+
+#include "connection.hpp"
+#include "hook_endpoint.hpp"
+#include "idempotency.hpp"
+#include "routes.hpp"
+
+#include <belay/async/task_group.hpp>
+
+namespace belay::http {
+
+// What all sessions share; lives as long as the server.
+struct Shared {
+    Context context;
+    HookEndpoint& hooks;
+    Idempotency& answered;
+    async::TaskGroup& tasks;
+    bool stopping = false;
+};
+
+// Returns when the connection is done with; it is closed then.
+Task<void> serve(Shared& shared, std::shared_ptr<Connection> connection);
+
+}  // namespace belay::http
