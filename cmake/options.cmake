@@ -33,9 +33,11 @@ target_include_directories(belay_options INTERFACE ${PROJECT_SOURCE_DIR}/include
 
 if(BELAY_SANITIZE)
   target_compile_options(belay_options INTERFACE -fsanitize=${BELAY_SANITIZE} -fno-omit-frame-pointer
-    -fno-sanitize-recover=all
+    -fno-sanitize-recover=all)
+  if(BELAY_SANITIZE STREQUAL "thread")
     # GCC's TSan does not model fences; Asio's are known good (asio #1193)
-    $<$<STREQUAL:${BELAY_SANITIZE},thread>:-Wno-tsan>)
+    target_compile_options(belay_options INTERFACE -Wno-tsan)
+  endif()
   target_link_options(belay_options INTERFACE -fsanitize=${BELAY_SANITIZE})
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Release")

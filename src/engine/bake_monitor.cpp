@@ -79,7 +79,8 @@ Task<void> BakeMonitor::watch_member(std::size_t index) {
                  std::nullopt);
         auto spent = std::chrono::duration_cast<Millis>(timers_.steady_now() - began);
         auto rest = set_->manifest.health.interval - spent;
-        if (!co_await timers_.sleep(std::max(rest, Millis{1}), ended_)) co_return;
+        const bool slept = co_await timers_.sleep(std::max(rest, Millis{1}), ended_);
+        if (!slept) co_return;
     }
 }
 
@@ -101,7 +102,9 @@ Task<std::optional<std::pair<domain::TrafficSample, domain::TrafficSample>>> Bak
 Task<void> BakeMonitor::watch_traffic() {
     // What the release answered in an earlier life (a rollback's target) is not its present doing.
     auto start = co_await sample();
-    while (co_await timers_.sleep(set_->manifest.health.interval, ended_)) {
+    while (true) {
+        const bool slept = co_await timers_.sleep(set_->manifest.health.interval, ended_);
+        if (!slept) co_return;
         auto now = co_await sample();
         if (!now || !start) {
             if (!start) start = now;

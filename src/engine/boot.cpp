@@ -25,8 +25,6 @@ constexpr Millis kBootProbes{100};
 }  // namespace
 
 Task<void> EngineCore::boot() {
-    auto adopted = co_await services_.world.runtime.adopt();
-    if (!adopted) log::error("what runs could not be read", {{"error", adopted.error().message}});
     auto live = co_await services_.world.releases.read_live();
     if (!live) {
         services_.boot_problem =
@@ -81,7 +79,8 @@ Task<void> EngineCore::boot_app(domain::LiveManifest manifest) {
                     {"error", started.error().detail}});
     log::info("started the stable release",
               {{"app", app.name}, {"release", fmt::to_string(chosen->number)}});
-    if (!co_await wait_for_first_pass(app.live, kBootPatience))
+    const bool answers = co_await wait_for_first_pass(app.live, kBootPatience);
+    if (!answers)
         log::warning("the stable release does not answer yet", {{"app", app.name}});
     co_await route_live(app);
     auto written = co_await services_.world.releases.write_live(live_manifest(app));
@@ -100,7 +99,8 @@ Task<bool> EngineCore::wait_for_first_pass(RunSetPtr set, Millis patience) {
             all = all && probe.passed();
         }
         if (all) co_return true;
-        if (!co_await timers.sleep(kBootProbes, services_.closing)) co_return false;
+        const bool slept = co_await timers.sleep(kBootProbes, services_.closing);
+        if (!slept) co_return false;
     }
     co_return false;
 }
@@ -307,7 +307,8 @@ void EngineCore::start_tasks(AppContext& app) {
 // which is the one way that is tested at every step. Stages end with their shims.
 Task<void> EngineCore::close() {
     services_.closing.request();
-    if (auto* store = services_.journal.store()) co_await store->close();
+    auto* store = services_.journal.store();
+    if (store) co_await store->close();
     services_.journal.attach(nullptr, "belay is shutting down");
 }
 

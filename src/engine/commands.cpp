@@ -312,7 +312,8 @@ Task<Result<void>> EngineCore::remove(std::string name, bool purge, std::string 
     app.queue.clear();
     auto removed = co_await services_.world.traffic.remove(name, app.record.epoch);
     if (!removed) co_return removed.error();
-    if (auto set = std::exchange(app.live, nullptr)) co_await services_.fleet.stop(set, Which::all);
+    auto set = std::exchange(app.live, nullptr);
+    if (set) co_await services_.fleet.stop(set, Which::all);
     auto forgotten = co_await services_.world.releases.remove_live(name);
     if (!forgotten) co_return forgotten.error();
     app.record.live = 0;
@@ -401,8 +402,10 @@ ReloadReport EngineCore::take_config(ports::LoadedConfig loaded) {
 
 // A new app is deployed once when its file is first loaded.
 Task<void> EngineCore::deploy_first(AppContext& app) {
-    while (!loaded_)
-        if (!co_await services_.world.timers.sleep(Millis{10}, services_.closing)) co_return;
+    while (!loaded_) {
+        const bool slept = co_await services_.world.timers.sleep(Millis{10}, services_.closing);
+        if (!slept) co_return;
+    }
     if (app.record.last_release != 0 || !app.queue.empty() || !app.config ||
         app.config->target != domain::Target::service)
         co_return;
@@ -442,6 +445,7 @@ Task<Result<void>> EngineCore::shutdown() {
 }
 
 Task<void> EngineCore::end_all() {
+    if (services_.hooks.let_proxy_go) services_.hooks.let_proxy_go();
     auto ended = co_await services_.world.traffic.shutdown(Millis{5'000});
     if (!ended) log::warning("the proxy did not end in order", {{"error", ended.error().message}});
     async::TaskGroup stopping(services_.world.executor);
@@ -511,7 +515,8 @@ Task<Result<int>> EngineCore::run(OneOff command, std::function<Task<bool>(std::
             if (got <= 0) break;
             chunk.resize(static_cast<std::size_t>(got));
             offset += got;
-            if (!co_await output(std::move(chunk))) {
+            const bool taken = co_await output(std::move(chunk));
+            if (!taken) {
                 shared->cancel.request();
                 break;
             }

@@ -61,7 +61,7 @@ class Deployer {
     Task<Event> drain();
     Task<Event> bake();
     Event tripped_or_asked() const;
-    Task<Event> left(Event event);
+    Event left(Event event);
     Task<void> close_bake();
     Task<void> close_switch_stage();
     Task<Event> roll_back();

@@ -142,7 +142,8 @@ Task<ports::SourceResult<ports::Fetched>> Deployer::fetch_with_retries(ports::Fe
             co_return fetched;
         log::warning("fetching failed; trying again", {{"deployment", to_string(deployment().id)},
                                                        {"error", fetched.error().message}});
-        if (!co_await world().timers.sleep(pause, active().step)) co_return fetched;
+        const bool slept = co_await world().timers.sleep(pause, active().step);
+        if (!slept) co_return fetched;
         pause *= 4;
     }
 }

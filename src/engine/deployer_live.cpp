@@ -351,7 +351,7 @@ Task<domain::Event> Deployer::drain() {
     co_await settle_live();
     co_await open_stage("bake");
     auto reached = co_await probe_through_proxy();
-    if (!reached) co_return co_await left(failed(Reason::switch_failed, reached.error().message));
+    if (!reached) co_return left(failed(Reason::switch_failed, reached.error().message));
     auto done = std::make_shared<async::Event>();
     if (app_.fallback && app_.fallback->release() != deployment().release)
         services_.tasks.spawn("drain",
@@ -365,7 +365,7 @@ Task<domain::Event> Deployer::drain() {
     auto on_ask = active().step.on_request([&over] { over.set(); });
     co_await over.wait();
     if (active().monitor->tripped().is_set() || active().step.requested())
-        co_return co_await left(tripped_or_asked());
+        co_return left(tripped_or_asked());
     Event event;
     event.kind = Kind::drained;
     co_return event;
@@ -385,11 +385,12 @@ Task<domain::Event> Deployer::bake() {
     co_await timers.wait(monitor.tripped(), std::max(rest, Millis{0}), active().step);
     // The last word is a probe at this very moment; one that fails waits for the verdict.
     while (!monitor.tripped().is_set() && !active().step.requested()) {
-        if (co_await monitor.passes_now()) break;
+        const bool passes = co_await monitor.passes_now();
+        if (passes) break;
         co_await timers.wait(monitor.tripped(), manifest.health.interval, active().step);
     }
     if (monitor.tripped().is_set() || active().step.requested())
-        co_return co_await left(tripped_or_asked());
+        co_return left(tripped_or_asked());
     auto stage = stage_row("bake");
     stage.state = StageState::passed;
     co_await close_stage(std::move(stage));
@@ -410,9 +411,9 @@ domain::Event Deployer::tripped_or_asked() const {
 
 // The bake is over before its time; its row says so only after the traffic is back, in
 // close_bake().
-Task<domain::Event> Deployer::left(Event event) {
+domain::Event Deployer::left(Event event) {
     bake_end_ = event;
-    co_return event;
+    return event;
 }
 
 Task<void> Deployer::close_bake() {
@@ -463,12 +464,13 @@ Task<Result<void>> Deployer::probe_through_proxy() {
             co_return Error{Errc::conflict,
                             fmt::format("through the proxy at {} release {} answered, not {}",
                                         address, *answered, deployment().release)};
-        if (attempt == 3)
-            log::warning(
-                "the new release was not seen through the proxy",
-                {{"app", app_.name}, {"address", address}, {"error", answered.error().message}});
-        else if (!co_await world().timers.sleep(kFirstProbes, active().step))
+        if (attempt == 3) {
+            log::warning("the new release was not seen through the proxy",
+                         {{"app", app_.name}, {"address", address}, {"error", answered.error().message}});
             break;
+        }
+        const bool slept = co_await world().timers.sleep(kFirstProbes, active().step);
+        if (!slept) break;
     }
     co_return Result<void>{};
 }

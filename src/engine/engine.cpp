@@ -27,6 +27,7 @@ EngineCore::EngineCore(World world, EngineOptions options, Hooks hooks)
         return enqueue(app, std::move(deployment));
     };
     services_.fleet.record_with([this](domain::Run run) { return record_run(std::move(run)); });
+    services_.fleet.pass_others_to(services_.hooks.on_other_run);
     services_.world.traffic.on_connected(
         [this](const ports::TrafficHello& hello) { on_proxy_connected(hello); });
 }
@@ -191,7 +192,8 @@ std::optional<std::size_t> EngineCore::next_in_queue(const AppContext& app) cons
 Task<void> EngineCore::lane(AppContext& app) {
     while (!services_.closing.requested()) {
         app.lane_wake.reset();
-        if (co_await work_on_next(app)) continue;
+        const bool worked = co_await work_on_next(app);
+        if (worked) continue;
         if (services_.closing.requested()) break;
         co_await app.lane_wake.wait();
     }

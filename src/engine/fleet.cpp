@@ -302,6 +302,10 @@ async::Subscription Fleet::watch(
 }
 
 void Fleet::on_change(const ports::RunInfo& info) {
+    if (!parse_run_name(info.run_id)) {
+        if (on_other_) on_other_(info);
+        return;
+    }
     auto copy = watchers_;  // a callback may end a subscription
     for (const auto& watcher : copy)
         for (const auto& member : watcher->members)

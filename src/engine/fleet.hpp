@@ -76,6 +76,10 @@ class Fleet {
           std::string log_directory);
 
     void record_with(Record record) { record_ = std::move(record); }
+    // Changes of runs that are no release's, as the proxy's.
+    void pass_others_to(std::function<void(const ports::RunInfo&)> callback) {
+        on_other_ = std::move(callback);
+    }
 
     // Takes over what runs already of one generation; members that don't run are not started.
     RunSetPtr adopt(const domain::Manifest& manifest, Age age);
@@ -123,6 +127,7 @@ class Fleet {
     async::Timers& timers_;
     std::string log_directory_;
     Record record_;
+    std::function<void(const ports::RunInfo&)> on_other_;
     std::list<std::shared_ptr<Watcher>> watchers_;
 };
 

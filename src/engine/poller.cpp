@@ -31,7 +31,9 @@ constexpr Millis kHousekeeping{600'000};
 Task<void> EngineCore::poller(AppContext& app) {
     auto& timers = services_.world.timers;
     Millis pause = jitter_of(app.name, kCatchUpSpread);
-    while (co_await timers.sleep(pause, services_.closing)) {
+    while (true) {
+        const bool slept = co_await timers.sleep(pause, services_.closing);
+        if (!slept) co_return;
         pause = Millis{60'000};
         if (app.record.removed) co_return;
         if (!app.config || app.orphaned || !app.config->poll) continue;
@@ -101,7 +103,9 @@ Task<void> EngineCore::poll_once(AppContext& app) {
 }
 
 Task<void> EngineCore::housekeeping() {
-    while (co_await services_.world.timers.sleep(kHousekeeping, services_.closing)) {
+    while (true) {
+        const bool slept = co_await services_.world.timers.sleep(kHousekeeping, services_.closing);
+        if (!slept) co_return;
         auto* store = services_.journal.store();
         if (!store) continue;
         for (auto& [name, app] : apps_)

@@ -155,8 +155,8 @@ struct Credentials {
     std::optional<SecretRef> token;
     std::string username;
     std::string ca;
-    std::optional<SecretRef> key;  // secrets/APP.key where it exists
-    std::vector<std::string> known_hosts;
+    std::optional<SecretRef> key;          // secrets/APP.key where it exists
+    std::vector<std::string> known_hosts;  // files; known_hosts beside belay.toml where it exists
 
     bool operator==(const Credentials&) const = default;
 };
@@ -224,6 +224,15 @@ struct PortRange {
     bool operator==(const PortRange&) const = default;
 };
 
+// One [notify.NAME] of belay.toml.
+struct Channel {
+    std::string name;
+    std::string type;  // slack discord teams matrix ntfy webhook email exec
+    std::optional<SecretRef> url;
+
+    bool operator==(const Channel&) const = default;
+};
+
 struct ServerConfig {
     std::string listen = "127.0.0.1:8080";
     std::string public_url;
@@ -252,6 +261,7 @@ struct ServerConfig {
     std::vector<std::string> trusted_proxies{"127.0.0.1/32", "::1/128"};
 
     bool metrics = true;
+    std::vector<Channel> channels;  // by name
 
     bool operator==(const ServerConfig&) const = default;
 };

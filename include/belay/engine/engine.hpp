@@ -50,13 +50,17 @@ struct Hooks {
                                                  std::vector<std::string> app_listens)>
         open_listeners;
     std::function<int()> proxy_pid;
+    // Changes of runs that are no release's.
+    std::function<void(const ports::RunInfo&)> on_other_run;
+    // `belay shutdown` ends the proxy: it must not be started again.
+    std::function<void()> let_proxy_go;
     // Ends the daemon after `belay shutdown`.
     std::function<void()> exit;
     // Where a probe through the proxy goes: an address of [proxy] listen, or "".
     std::function<std::string()> proxy_address;
 };
 
-// Loop thread only. Start-up: boot(), then load(), then run(); each returns when its part is done.
+// Loop thread only. Start-up, after the runtime has adopted what runs: boot(), then load().
 class Engine : public Api {
   public:
     // Adopts or starts every live release from live/*.json alone: no database, configuration, git

@@ -24,13 +24,16 @@ struct RepositoryUrl {
     bool operator==(const RepositoryUrl&) const = default;
 };
 
-// `scheme://[user@]host[:port]/path`, `[user@]host:path` (ssh), an absolute path or `file:///path`. Errc::invalid
-// says what is wrong: other schemes, "transport::address", hosts or paths that begin with "-", control characters, and
-// passwords in the address.
+// `scheme://[user@]host[:port]/path`, `[user@]host:path` (ssh), an absolute path or `file:///path`.
+// Errc::invalid says what is wrong: other schemes, "transport::address", hosts or paths that begin
+// with "-", control characters, and passwords in the address.
 Result<RepositoryUrl> parse_repository_url(std::string_view text);
 
 // Errc::forbidden names the scheme and the key that would allow it.
 Result<void> check_scheme(const RepositoryUrl& url, const std::vector<std::string>& allow);
+
+// The same server by the same protocol: what one may be told, the other may.
+bool same_host(const RepositoryUrl& left, const RepositoryUrl& right);
 
 // The text without "user:password@" wherever an address stands in it, for messages and logs.
 std::string scrub_credentials(std::string_view text);

@@ -7,13 +7,12 @@
 #include <belay/base/secret.hpp>
 #include <belay/base/time.hpp>
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 #include <vector>
 
 namespace belay::ports {
@@ -35,7 +34,8 @@ enum class SourceReason {
 
 std::string_view to_string(SourceReason reason);
 
-// Why nothing was fetched or exported, with a message that names the thing and the cure. Never holds a secret.
+// Why nothing was fetched or exported, with a message that names the thing and the cure. Never
+// holds a secret.
 struct [[nodiscard]] SourceError {
     SourceReason reason = SourceReason::internal;
     std::string message;
@@ -44,7 +44,8 @@ struct [[nodiscard]] SourceError {
     bool operator==(const SourceError&) const = default;
 };
 
-[[noreturn]] void throw_exception_from_error(const SourceError& error, const boost::source_location& where);
+[[noreturn]] void throw_exception_from_error(const SourceError& error,
+                                             const boost::source_location& where);
 
 template <class T>
 using SourceResult = boost::system::result<T, SourceError>;
@@ -69,14 +70,15 @@ struct SourceAccess {
     std::string url;                 // https ssh git http file, git@host:path, or an absolute path
     std::vector<std::string> allow;  // schemes, as [git] allow
     std::filesystem::path key_file;  // ssh, ed25519; needn't exist where it isn't needed
-    std::vector<std::filesystem::path> known_hosts;  // OpenSSH's format; those that don't exist are passed over
-    std::string username;                            // http(s); empty: "git"
-    Secret token;                                    // http(s)
+    std::vector<std::filesystem::path>
+        known_hosts;                // OpenSSH's format; those that don't exist are passed over
+    std::string username;           // http(s); empty: "git"
+    Secret token;                   // http(s)
     std::filesystem::path ca_file;  // PEM; trusted in place of the system's authorities
 };
 
-// What is wanted: a branch's tip, one tag, or the newest version among the tags that fit; a commit instead of the
-// tip where `commit` is set.
+// What is wanted: a branch's tip, one tag, or the newest version among the tags that fit; a commit
+// instead of the tip where `commit` is set.
 struct Wanted {
     std::string branch;
     std::string tag;
@@ -111,8 +113,8 @@ struct Fetched {
     std::string author_name;
     std::string author_email;
     TimePoint committed_at{};
-    std::string subject;  // first line of the message
-    std::string body;     // the rest, at most 8 KiB
+    std::string subject;      // first line of the message
+    std::string body;         // the rest, at most 8 KiB
     std::uint64_t files = 0;  // in the whole tree, submodules not counted
     std::uint64_t received_bytes = 0;
     std::uint64_t received_objects = 0;
@@ -149,7 +151,8 @@ struct Exported {
 struct TipsJob {
     SourceChild child;
     SourceAccess access;
-    std::string branch;       // only this one; empty: no branch, unless tag_pattern is empty too (then all)
+    std::string
+        branch;  // only this one; empty: no branch, unless tag_pattern is empty too (then all)
     std::string tag_pattern;  // only tags that fit
 };
 
@@ -170,11 +173,13 @@ struct ChangesJob {
 
 struct Changes {
     std::vector<std::string> paths;  // of both sides of a rename, sorted
-    bool complete = true;            // false: `from` is no longer known, or more than paths_max; take all as changed
+    bool complete =
+        true;  // false: `from` is no longer known, or more than paths_max; take all as changed
 };
 
-// Loop thread only. Every call ends within its job's timeout, or soon after `cancel`, whatever the server does, and
-// leaves no process behind. All may be repeated. Jobs on one mirror wait for each other.
+// Loop thread only. Every call ends within its job's timeout, or soon after `cancel`, whatever the
+// server does, and leaves no process behind. All may be repeated. Jobs on one mirror wait for each
+// other.
 class Source {
   public:
     virtual ~Source() = default;

@@ -23,10 +23,12 @@ struct PutDelivery {  // Errc::conflict where (app, forge, delivery_id) exists u
 struct PutDeployment {
     domain::Deployment deployment;
 };
-struct PutStage {
+struct PutStage {  // Errc::not_found where the deployment is not stored
     domain::Stage stage;
 };
-struct AddProbes {
+// Of a deployment's probes only the last ones are kept.
+inline constexpr int kProbesKept = 200;
+struct AddProbes {  // Errc::not_found where the deployment is not stored
     DeploymentId deployment;
     std::vector<domain::Probe> probes;
 };
@@ -111,7 +113,8 @@ class Store {
     virtual Task<Result<std::optional<domain::Deployment>>> deployment(DeploymentId id) = 0;
     virtual Task<Result<std::vector<domain::Deployment>>> deployments(std::string app,
                                                                       Page page) = 0;
-    // Those whose commit starts with the prefix, newest first (`belay why SHA`).
+    // Those whose commit (of a delivery: one of its changes' commit or `after`) starts with the
+    // prefix, newest first (`belay why SHA`). An empty prefix matches none.
     virtual Task<Result<std::vector<domain::Deployment>>> deployments_of_commit(std::string prefix,
                                                                                 int limit) = 0;
     virtual Task<Result<std::vector<domain::Delivery>>> deliveries_of_commit(std::string prefix,
@@ -131,8 +134,11 @@ class Store {
                                                                   std::string app,
                                                                   DeploymentId deployment) = 0;
     // Deletes history beyond what is kept: deployments (with stages, probes, events) and deliveries
-    // that ended before `before`, never the newest `keep_newest` of an app. Returns how many rows
-    // went.
+    // that ended before `before`, never the newest `keep_newest` of an app, and none whose release
+    // may still run (neither pruned nor bad). A delivery stays as long as its deployment. Ended
+    // runs and events without a deployment go by their time. One call does a bounded amount of
+    // work: returns how many deployments, deliveries, events and runs went; 0: nothing is left to
+    // do.
     virtual Task<Result<std::int64_t>> prune(TimePoint before, int keep_newest) = 0;
     // Commits what waits and closes the file.
     virtual Task<void> close() = 0;

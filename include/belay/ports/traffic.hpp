@@ -87,6 +87,7 @@ struct ReleaseCounters {
     std::uint64_t requests = 0;             // begun
     std::array<std::uint64_t, 5> status{};  // answers of the app: 1xx (101) 2xx 3xx 4xx 5xx
     std::uint64_t gateway_errors = 0;       // 502, 503, 504 that the proxy had to answer itself
+    std::uint64_t truncated = 0;            // answers that ended before they were whole
     std::uint64_t connect_errors = 0;       // attempts, also those that another instance made good
     std::uint64_t resets = 0;               // the app closed before its answer was whole
     std::uint64_t timeouts = 0;             // response header or body overdue
@@ -98,7 +99,7 @@ struct ReleaseCounters {
     std::array<std::uint64_t, kLatencyBounds.size() + 1> latency{};  // not cumulative
 
     // What a bake counts against the release.
-    std::uint64_t failed() const { return status[4] + gateway_errors; }
+    std::uint64_t failed() const { return status[4] + gateway_errors + truncated; }
 };
 
 struct Drained {

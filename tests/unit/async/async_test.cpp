@@ -91,7 +91,9 @@ TEST(Cancel, ToleratesACallbackThatEndsAnother) {
     EXPECT_EQ(calls, 1);
 }
 
-std::thread::id this_thread() { return std::this_thread::get_id(); }
+std::thread::id this_thread() {
+    return std::this_thread::get_id();
+}
 
 Task<void> store_threads(asio::thread_pool& pool, std::thread::id& worker, std::thread::id& after) {
     worker = co_await offload(pool, this_thread);

@@ -10,7 +10,8 @@ TEST(Time, RoundTripsInRfc3339) {
     ASSERT_TRUE(time);
     EXPECT_EQ(format_time(*time), "2026-11-22T23:39:16.123Z");
     EXPECT_EQ(format_time(*parse_time("2026-02-28T00:00:00Z")), "2026-02-28T00:00:00.000Z");
-    for (auto bad : {"", "2026", "2026-13-01T00:00:00Z", "2026-11-22T23:39:16", "2026-11-22 23:39:16+02:00"})
+    for (auto bad :
+         {"", "2026", "2026-13-01T00:00:00Z", "2026-11-22T23:39:16", "2026-11-22 23:39:16+02:00"})
         EXPECT_FALSE(parse_time(bad)) << bad;
 }
 

@@ -1,0 +1,71 @@
+// The command line: every command is a client of the daemon's API on its Unix socket; what must run
+// without the daemon is given by the caller.
+#pragma once
+
+#include <belay/base/error.hpp>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace belay::cli {
+
+// Exit codes of every command (spec/interfaces.md §1).
+inline constexpr int kDone = 0;
+inline constexpr int kFailed = 1;
+inline constexpr int kUsage = 2;
+inline constexpr int kNoDaemon = 3;
+inline constexpr int kNotAllowed = 4;
+inline constexpr int kNoSuchThing = 5;
+
+// `config` is what --config or BELAY_CONFIG names; empty: the default place.
+struct ServeOptions {
+    std::string config;
+};
+
+struct CheckOptions {
+    std::string config;
+    std::vector<std::string> files;  // empty: all of the configuration
+    bool json = false;
+};
+
+struct InitOptions {
+    std::string config;
+    std::string url;  // as given, a directory too; empty: not given
+    std::string name;
+    std::string branch;
+    bool json = false;
+};
+
+// What a repository's hook has to know to deliver to this machine's daemon.
+struct HookPlan {
+    std::string url;          // http://127.0.0.1:8080/hooks/shop
+    std::string secret_file;  // absolute
+    std::string poll;         // "5m"; empty: polling is off
+};
+
+// The commands and facts that belong to other modules. Every member must be set. The functions that
+// return an int give the exit code and print by themselves.
+struct Locals {
+    std::function<int(ServeOptions)> serve;
+    std::function<int(CheckOptions)> check;
+    std::function<int(InitOptions)> init;
+    std::function<int(std::vector<std::string>)> proxy;  // the arguments after `belay proxy`
+    std::function<int(std::vector<std::string>)> stage;  // the arguments after `belay stage`
+
+    // The daemon's socket by the configuration at `config`; an unreadable configuration is an error
+    // only where it was named, else the default of this user.
+    std::function<Result<std::string>(const std::string& config)> default_socket;
+    // Path of the app's secrets file (secrets/APP.env beside belay.toml), whether it exists or not.
+    // Errc::not_found: no app file of that name.
+    std::function<Result<std::string>(const std::string& config, const std::string& app)>
+        secrets_file;
+    // Errc::not_found: no app file of that name, or no hook secret.
+    std::function<Result<HookPlan>(const std::string& config, const std::string& app)> hook_plan;
+};
+
+// Runs one command line; returns the exit code. Reads BELAY_SOCKET, BELAY_CONFIG, NO_COLOR, TERM
+// and COLUMNS.
+int run(int argc, char** argv, const Locals& locals);
+
+}  // namespace belay::cli

@@ -1,0 +1,146 @@
+#include "local_commands.hpp"
+
+#include "init.hpp"
+#include "serve.hpp"
+
+#include <belay/config/paths.hpp>
+#include <belay/config/source.hpp>
+#include <belay/git/worker.hpp>
+#include <belay/proxy/run.hpp>
+#include <belay/stage/worker.hpp>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+
+namespace belay::app {
+namespace {
+
+std::string config_path_of(const std::string& config) {
+    return config.empty() ? config::default_config_path()
+                          : std::filesystem::absolute(config).string();
+}
+
+int check(const cli::CheckOptions& options) {
+    auto complaints = config::check(config_path_of(options.config), options.files);
+    const auto errors = std::count_if(complaints.begin(), complaints.end(),
+                                      [](const ports::Complaint& one) { return !one.warning; });
+    if (options.json) {
+        auto items = nlohmann::json::array();
+        for (const auto& one : complaints)
+            items.push_back({{"file", one.file},
+                             {"line", one.line},
+                             {"column", one.column},
+                             {"level", one.warning ? "warning" : "error"},
+                             {"message", one.message}});
+        std::cout << nlohmann::json{{"ok", errors == 0}, {"items", items}}.dump(2) << '\n';
+    } else {
+        for (const auto& one : complaints)
+            std::cout << one.to_string() << '\n';
+        if (errors == 0) std::cout << "configuration ok\n";
+    }
+    return errors == 0 ? cli::kDone : cli::kFailed;
+}
+
+int run_proxy(const std::vector<std::string>& arguments) {
+    proxy::ProxyOptions options;
+    for (std::size_t i = 0; i + 1 < arguments.size(); i += 2) {
+        if (arguments[i] == "--directory")
+            options.directory = arguments[i + 1];
+        else if (arguments[i] == "--control")
+            options.control = arguments[i + 1];
+    }
+    if (options.directory.empty()) {
+        std::cerr << "belay: `belay proxy` is started by `belay serve`; it needs --directory DIR\n";
+        return cli::kUsage;
+    }
+    return proxy::run(options);
+}
+
+int run_stage(const std::vector<std::string>& arguments) {
+    const auto name = arguments.empty() ? std::string() : arguments.front();
+    if (auto code = git::run_operation(name)) return *code;
+    if (auto code = stage::run_operation(name)) return *code;
+    std::cerr << "belay: `belay stage` is started by `belay serve`; \"" << name
+              << "\" is none of its operations\n";
+    return cli::kUsage;
+}
+
+struct Named {
+    domain::ServerConfig server;
+    std::string path;
+};
+
+Result<Named> configuration(const std::string& config) {
+    Named named;
+    named.path = config_path_of(config);
+    auto loaded = config::make_source(named.path)->load();
+    if (loaded.server) {
+        named.server = *loaded.server;
+        return named;
+    }
+    if (!config.empty() && !loaded.complaints.empty())
+        return Error{Errc::invalid, loaded.complaints.front().to_string()};
+    named.server = config::default_server(config::current_surroundings(), named.path);
+    return named;
+}
+
+Result<void> app_exists(const std::string& path, const std::string& app) {
+    auto file = config::Beside(path).app_file(app);
+    if (std::filesystem::exists(file)) return {};
+    return Error{Errc::not_found,
+                 fmt::format("no app is called \"{}\": there is no {}", app, file)};
+}
+
+Result<cli::HookPlan> hook_plan(const std::string& config, const std::string& app) {
+    auto named = configuration(config);
+    if (!named) return named.error();
+    if (auto exists = app_exists(named->path, app); !exists) return exists.error();
+    cli::HookPlan plan;
+    auto listen = named->server.listen;
+    if (listen.starts_with(':')) listen = "127.0.0.1" + listen;
+    plan.url = fmt::format("http://{}/hooks/{}", listen, app);
+    plan.secret_file = config::Beside(named->path).hook_secret(app);
+    auto file = config::load_app_file(named->path, config::Beside(named->path).app_file(app));
+    if (file.config) {
+        if (file.config->poll) plan.poll = format_duration(*file.config->poll);
+        for (const auto& secret : file.config->webhook.secrets)
+            if (secret.kind == domain::SecretRef::Kind::file) {
+                plan.secret_file = secret.name;
+                break;
+            }
+    }
+    if (!std::filesystem::exists(plan.secret_file))
+        return Error{Errc::not_found, fmt::format("{} has no webhook secret: there is no {}", app,
+                                                  plan.secret_file)};
+    return plan;
+}
+
+}  // namespace
+
+cli::Locals local_commands() {
+    cli::Locals locals;
+    locals.serve = [](cli::ServeOptions options) { return serve(options.config); };
+    locals.check = check;
+    locals.init = [](cli::InitOptions options) { return init(options); };
+    locals.proxy = run_proxy;
+    locals.stage = run_stage;
+    locals.default_socket = [](const std::string& config) -> Result<std::string> {
+        auto named = configuration(config);
+        if (!named) return named.error();
+        return named->server.socket;
+    };
+    locals.secrets_file = [](const std::string& config,
+                             const std::string& app) -> Result<std::string> {
+        const auto path = config_path_of(config);
+        if (auto exists = app_exists(path, app); !exists) return exists.error();
+        return config::Beside(path).env_file(app);
+    };
+    locals.hook_plan = hook_plan;
+    return locals;
+}
+
+}  // namespace belay::app

@@ -1,0 +1,335 @@
+#include "serve.hpp"
+
+#include "data_plane.hpp"
+
+#include <belay/async/task_group.hpp>
+#include <belay/base/log.hpp>
+#include <belay/config/paths.hpp>
+#include <belay/config/source.hpp>
+#include <belay/engine/engine.hpp>
+#include <belay/forge/forge.hpp>
+#include <belay/git/child_source.hpp>
+#include <belay/health/prober.hpp>
+#include <belay/http/server.hpp>
+#include <belay/proxy/control_client.hpp>
+#include <belay/release/releases.hpp>
+#include <belay/runtime/process_runtime.hpp>
+#include <belay/stage/child_stages.hpp>
+#include <belay/store/open.hpp>
+#include <belay/sys/files.hpp>
+#include <belay/sys/instance_lock.hpp>
+#include <belay/sys/sockets.hpp>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <climits>
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <unistd.h>
+
+namespace belay::app {
+namespace {
+
+namespace asio = boost::asio;
+
+std::string executable_path() {
+    char buffer[PATH_MAX];
+    auto length = ::readlink("/proc/self/exe", buffer, sizeof buffer);
+    if (length <= 0) throw ErrorException(errno_error(errno, "finding our own executable"));
+    std::string path(buffer, static_cast<std::size_t>(length));
+    // Replaced by an upgrade while it ran: the new one is at the same place.
+    if (auto mark = path.find(" (deleted)"); mark != path.npos) path.resize(mark);
+    return path;
+}
+
+std::string timezone_name() {
+    if (const char* set = std::getenv("TZ"); set && *set) return set;
+    std::error_code failure;
+    auto link = std::filesystem::read_symlink("/etc/localtime", failure).string();
+    auto mark = link.find("/zoneinfo/");
+    return failure || mark == link.npos ? "UTC" : link.substr(mark + 10);
+}
+
+// Apps' users pass through to what is theirs; what is Belay's alone is closed.
+Result<void> make_state_directories(const std::string& state) {
+    if (auto made = sys::make_directories(state, 0711); !made) return made.error();
+    for (const auto* open : {"releases", "git", "cache", "shared", "logs"})
+        if (auto made = sys::make_directories(state + "/" + open, 0711); !made) return made.error();
+    for (const auto* closed : {"run", "live", "proxy", "secrets", "spool"})
+        if (auto made = sys::make_directories(state + "/" + closed, 0700); !made)
+            return made.error();
+    if (::access(state.c_str(), W_OK | X_OK) != 0)
+        return errno_error(errno, fmt::format("the state directory {} can't be written", state));
+    return {};
+}
+
+template <class T>
+T required(Result<T> result) {
+    if (!result) throw ErrorException(result.error());
+    return std::move(*result);
+}
+
+std::string absolute(const std::string& path) {
+    return std::filesystem::absolute(path).lexically_normal().string();
+}
+
+class Daemon {
+  public:
+    explicit Daemon(const std::string& config_path)
+        : surroundings_(config::current_surroundings()),
+          config_path_(absolute(config_path.empty() ? config::default_config_path(surroundings_)
+                                                    : config_path)),
+          config_(config::make_source(config_path_, surroundings_)),
+          server_(first_settings()),
+          lock_(take_state()),
+          executable_(executable_path()),
+          shim_(required(sys::find_shim())),
+          timers_(async::make_timers(loop_.get_executor())),
+          tasks_(loop_.get_executor()),
+          runtime_(required(runtime::make_process_runtime(
+              loop_.get_executor(), *timers_,
+              {server_.state + "/run", shim_, static_cast<std::uint16_t>(server_.ports.first),
+               static_cast<std::uint16_t>(server_.ports.last)}))),
+          data_plane_(loop_.get_executor(), *runtime_, *timers_,
+                      {executable_, server_.state + "/proxy", server_.state + "/logs/proxy.log"}),
+          traffic_(loop_.get_executor(), *timers_, {data_plane_.control_socket()}),
+          source_(git::make_child_source(loop_.get_executor(), {executable_, shim_})),
+          stages_(stage::make_child_stages(loop_.get_executor(), *timers_,
+                                           {executable_, shim_, server_.state + "/run/stages",
+                                            server_.uids.first, server_.uids.last})),
+          releases_(release::make_releases({server_.state})),
+          prober_(health::make_prober(loop_.get_executor(), *timers_)),
+          engine_(engine::make_engine(world(), engine_options(), hooks())),
+          signals_(loop_.get_executor(), SIGTERM, SIGINT, SIGHUP) {}
+
+    int run() {
+        wait_for_signal();
+        tasks_.spawn("start", start());
+        loop_.run();
+        return exit_code_;
+    }
+
+  private:
+    domain::ServerConfig first_settings() {
+        auto loaded = config_->load();
+        for (const auto& complaint : loaded.complaints)
+            if (!complaint.warning)
+                log::error("configuration", {{"complaint", complaint.to_string()}});
+        auto server =
+            loaded.server ? *loaded.server : config::default_server(surroundings_, config_path_);
+        server.state = absolute(server.state);
+        return server;
+    }
+
+    sys::InstanceLock take_state() {
+        required(make_state_directories(server_.state));
+        return required(sys::InstanceLock::take(server_.state + "/lock"));
+    }
+
+    engine::World world() {
+        return {loop_.get_executor(),
+                *timers_,
+                *source_,
+                *stages_,
+                *releases_,
+                *runtime_,
+                traffic_,
+                *prober_,
+                *config_};
+    }
+
+    engine::EngineOptions engine_options() {
+        engine::EngineOptions options;
+        options.state_directory = server_.state;
+        options.config_directory = std::filesystem::path(config_path_).parent_path();
+        options.nonce = required(data_plane_.nonce());
+        options.separate_users = surroundings_.root();
+        options.timezone = timezone_name();
+        options.version = BELAY_VERSION;
+        return options;
+    }
+
+    engine::Hooks hooks() {
+        engine::Hooks hooks;
+        hooks.open_listeners = [this](domain::ServerConfig server,
+                                      std::vector<std::string> app_listens) {
+            if (http_) http_->set_hook_body(server.hook_body);
+            return data_plane_.open_listeners(traffic_, std::move(server), std::move(app_listens));
+        };
+        hooks.proxy_pid = [this] { return data_plane_.pid(); };
+        hooks.on_other_run = [this](const ports::RunInfo& info) {
+            data_plane_.on_run_change(info);
+        };
+        hooks.proxy_address = [this] { return data_plane_.address(); };
+        hooks.let_proxy_go = [this] { data_plane_.let_go(); };
+        hooks.exit = [this] { tasks_.spawn("stop", stop()); };
+        return hooks;
+    }
+
+    // What serves comes first; then the record and the configuration; then the doors
+    // (spec/decisions.md 14).
+    Task<void> start() {
+        log::info("belay is starting",
+                  {{"version", BELAY_VERSION}, {"state", server_.state}, {"config", config_path_}});
+        if (!surroundings_.root())
+            log::warning("not root: builds and apps run as this user and can read what it can");
+        auto adopted = co_await runtime_->adopt();
+        if (!adopted)
+            log::error("what runs could not be read", {{"error", adopted.error().message}});
+        data_plane_.on_restarted([this] { tasks_.spawn("listeners", reload()); });
+        auto proxy = co_await data_plane_.start(server_);
+        if (!proxy) log::error(proxy.error().message);
+        traffic_.start();
+        co_await engine_->boot();
+        std::string problem;
+        store::StoreOptions store_options;
+        store_options.path = server_.state + "/belay.db";
+        store_options.executor = loop_.get_executor();
+        auto opened = store::open(std::move(store_options));
+        if (opened)
+            store_ = std::move(*opened);
+        else
+            problem = opened.error().message;
+        if (!store_) log::error("no new work is taken", {{"error", problem}});
+        co_await engine_->load(store_.get(), problem);
+        co_await open_doors();
+    }
+
+    Task<void> open_doors() {
+        http::Options options;
+        options.spool = server_.state + "/spool";
+        options.hook_body = server_.hook_body;
+        std::vector<http::Listener> listeners;
+        auto local =
+            sys::make_directories(std::filesystem::path(server_.socket).parent_path(), 0755);
+        if (!local)
+            log::error("the socket's directory can't be made", {{"error", local.error().message}});
+        auto socket = sys::listen_unix(server_.socket, 0600);
+        if (socket) {
+            if (!server_.group.empty()) {
+                auto shared = http::share_with_group(server_.socket, server_.group);
+                if (shared)
+                    options.deploy_group = *shared;
+                else
+                    log::debug("the socket is root's alone", {{"why", shared.error().message}});
+            }
+            listeners.push_back({socket->release(), true});
+        } else {
+            log::error("the command line can't reach this daemon",
+                       {{"error", socket.error().message}});
+        }
+        bool hooks_open = false;
+        auto listening = sys::listen_tcp(server_.listen);
+        if (listening) {
+            for (auto& one : *listening)
+                listeners.push_back({one.fd.release(), false});
+            hooks_open = true;
+        } else {
+            log::error("webhooks can't be received",
+                       {{"listen", server_.listen}, {"error", listening.error().message}});
+        }
+        const bool anything_live = !engine_->apps().empty() && anything_runs();
+        if ((!hooks_open || listeners.empty()) && !anything_live) {
+            exit_code_ = 1;
+            co_await leave();
+            co_return;
+        }
+        http_ =
+            std::make_unique<http::Server>(loop_.get_executor(), *engine_, forge::table(), options);
+        http_->start(listeners);
+        log::info("belay is ready", {{"listen", server_.listen}, {"socket", server_.socket}});
+    }
+
+    bool anything_runs() {
+        for (const auto& app : engine_->apps())
+            if (!app.processes.empty()) return true;
+        return false;
+    }
+
+    void wait_for_signal() {
+        signals_.async_wait([this](boost::system::error_code failure, int signal) {
+            if (failure) return;
+            if (signal == SIGHUP) {
+                tasks_.spawn("reload", reload());
+            } else if (stopping_) {
+                std::_Exit(0);  // asked twice
+            } else {
+                log::info("stopping; the proxy and live releases run on",
+                          {{"signal", fmt::to_string(signal)}});
+                tasks_.spawn("stop", stop());
+            }
+            wait_for_signal();
+        });
+    }
+
+    Task<void> reload() {
+        auto report = co_await engine_->reload();
+        if (!report) {
+            log::error("reload failed", {{"error", report.error().message}});
+            co_return;
+        }
+        for (const auto& complaint : report->complaints)
+            if (!complaint.warning)
+                log::error("configuration", {{"complaint", complaint.to_string()}});
+        for (const auto& [app, change] : report->changes)
+            log::info("configuration", {{"app", app}, {"change", change}});
+        log::info(report->ok ? "configuration reloaded"
+                             : "configuration reloaded in part: the last valid one stays "
+                               "in force where there are errors");
+    }
+
+    Task<void> stop() {
+        stopping_ = true;
+        if (http_) co_await http_->stop(Millis{2'000});
+        co_await leave();
+    }
+
+    // Coroutines of deployments are left where they are: the next start takes them up as after a
+    // crash.
+    Task<void> leave() {
+        co_await engine_->close();
+        log::info("belay has stopped");
+        std::_Exit(exit_code_);
+    }
+
+    config::Surroundings surroundings_;
+    std::string config_path_;
+    std::unique_ptr<ports::ConfigSource> config_;
+    domain::ServerConfig server_;
+    sys::InstanceLock lock_;
+    std::string executable_;
+    std::string shim_;
+    asio::io_context loop_{1};
+    std::unique_ptr<async::Timers> timers_;
+    async::TaskGroup tasks_;
+    std::unique_ptr<ports::Runtime> runtime_;
+    DataPlane data_plane_;
+    proxy::ControlClient traffic_;
+    std::unique_ptr<ports::Source> source_;
+    std::unique_ptr<ports::Stages> stages_;
+    std::unique_ptr<ports::Releases> releases_;
+    std::unique_ptr<ports::Prober> prober_;
+    std::unique_ptr<engine::Engine> engine_;
+    asio::signal_set signals_;
+    std::unique_ptr<ports::Store> store_;
+    std::unique_ptr<http::Server> http_;
+    bool stopping_ = false;
+    int exit_code_ = 0;
+};
+
+}  // namespace
+
+int serve(const std::string& config_path) {
+    try {
+        Daemon daemon(config_path);
+        return daemon.run();
+    } catch (const ErrorException& failure) {
+        log::error("belay can't start", {{"error", failure.error().message}});
+        return 1;
+    }
+}
+
+}  // namespace belay::app

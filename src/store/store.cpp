@@ -1,0 +1,216 @@
+#include "database.hpp"
+#include "reads.hpp"
+
+#include <belay/async/event.hpp>
+#include <belay/async/offload.hpp>
+#include <belay/async/task_group.hpp>
+#include <belay/store/open.hpp>
+
+#include <boost/asio/post.hpp>
+
+#include <type_traits>
+#include <utility>
+
+namespace belay::store {
+namespace {
+
+using ports::Committed;
+
+Error closed() {
+    return Error{Errc::unavailable, "the database is closed, as the daemon is ending"};
+}
+
+class SqliteStore final : public ports::Store {
+  public:
+    SqliteStore(std::unique_ptr<Database> database, boost::asio::any_io_executor executor)
+        : database_(std::move(database)), tasks_(std::move(executor)) {}
+
+    ~SqliteStore() override {
+        // What has begun ends; what has not was promised to nobody.
+        pool_.stop();
+        pool_.join();
+    }
+
+    Task<Result<Committed>> commit(std::vector<ports::Write> batch) override {
+        if (closing_) co_return closed();
+        auto mine = std::make_shared<Waiting>();
+        mine->batch = std::move(batch);
+        waiting_.push_back(mine);
+        if (!committing_) {
+            committing_ = true;
+            tasks_.spawn("database commits", commit_waiting());
+        }
+        co_await mine->done.wait();
+        co_return std::move(mine->result);
+    }
+
+    Task<Result<ports::Snapshot>> snapshot() override {
+        auto work = [](Connection& connection) { return store::snapshot(connection); };
+        return read(std::move(work));
+    }
+    Task<Found<domain::Delivery>> find_delivery(std::string app, std::string forge,
+                                                std::string delivery_id) override {
+        auto work = [app, forge, delivery_id](Connection& connection) {
+            return store::find_delivery(connection, app, forge, delivery_id);
+        };
+        return read(std::move(work));
+    }
+    Task<Found<domain::Delivery>> find_digest(std::string app, std::string digest) override {
+        auto work = [app, digest](Connection& connection) {
+            return store::find_digest(connection, app, digest);
+        };
+        return read(std::move(work));
+    }
+    Task<Found<domain::Delivery>> delivery(DeliveryId id) override {
+        auto work = [id](Connection& connection) { return store::delivery(connection, id); };
+        return read(std::move(work));
+    }
+    Task<List<domain::Delivery>> deliveries(std::string app, ports::Page page) override {
+        auto work = [app, page](Connection& connection) {
+            return store::deliveries(connection, app, page);
+        };
+        return read(std::move(work));
+    }
+    Task<Found<domain::Deployment>> deployment(DeploymentId id) override {
+        auto work = [id](Connection& connection) { return store::deployment(connection, id); };
+        return read(std::move(work));
+    }
+    Task<List<domain::Deployment>> deployments(std::string app, ports::Page page) override {
+        auto work = [app, page](Connection& connection) {
+            return store::deployments(connection, app, page);
+        };
+        return read(std::move(work));
+    }
+    Task<List<domain::Deployment>> deployments_of_commit(std::string prefix, int limit) override {
+        auto work = [prefix, limit](Connection& connection) {
+            return store::deployments_of_commit(connection, prefix, limit);
+        };
+        return read(std::move(work));
+    }
+    Task<List<domain::Delivery>> deliveries_of_commit(std::string prefix, int limit) override {
+        auto work = [prefix, limit](Connection& connection) {
+            return store::deliveries_of_commit(connection, prefix, limit);
+        };
+        return read(std::move(work));
+    }
+    Task<List<domain::Stage>> stages(DeploymentId id) override {
+        auto work = [id](Connection& connection) { return store::stages(connection, id); };
+        return read(std::move(work));
+    }
+    Task<List<domain::Probe>> probes(DeploymentId id, int limit) override {
+        auto work = [id, limit](Connection& connection) {
+            return store::probes(connection, id, limit);
+        };
+        return read(std::move(work));
+    }
+    Task<List<domain::Release>> releases(std::string app) override {
+        auto work = [app](Connection& connection) { return store::releases(connection, app); };
+        return read(std::move(work));
+    }
+    Task<Found<domain::Release>> release(std::string app, ReleaseNumber number) override {
+        auto work = [app, number](Connection& connection) {
+            return store::release(connection, app, number);
+        };
+        return read(std::move(work));
+    }
+    Task<Found<std::string>> config(std::string hash) override {
+        auto work = [hash](Connection& connection) { return store::config(connection, hash); };
+        return read(std::move(work));
+    }
+    Task<Found<ports::RefSeen>> ref_seen(std::string app, std::string ref) override {
+        auto work = [app, ref](Connection& connection) {
+            return store::ref_seen(connection, app, ref);
+        };
+        return read(std::move(work));
+    }
+    Task<List<domain::EventRecord>> events(std::int64_t after, int limit, std::string app,
+                                           DeploymentId deployment) override {
+        auto work = [after, limit, app, deployment](Connection& connection) {
+            return store::events(connection, after, limit, app, deployment);
+        };
+        return read(std::move(work));
+    }
+
+    Task<Result<std::int64_t>> prune(TimePoint before, int keep_newest) override {
+        auto work = [this, before, keep_newest]() -> Result<std::int64_t> {
+            if (!database_) return closed();
+            return database_->writer.prune(before, keep_newest);
+        };
+        co_return co_await async::offload(pool_, std::move(work));
+    }
+
+    Task<void> close() override {
+        closing_ = true;
+        co_await tasks_.join();
+        // On its own thread, behind whatever reads; SQLite carries the log over now.
+        auto work = [this] { database_.reset(); };
+        co_await async::offload(pool_, std::move(work));
+    }
+
+  private:
+    struct Waiting {
+        std::vector<ports::Write> batch;
+        Result<Committed> result{closed()};
+        async::Event done;
+    };
+    using Group = std::vector<std::shared_ptr<Waiting>>;
+
+    // While one group is being written the next one gathers: the busier the disk, the larger the
+    // groups.
+    Task<void> commit_waiting() {
+        while (!waiting_.empty()) {
+            // One turn of the loop, so that all who commit in this one are taken together. Without
+            // it those who come back from one group start the next with a single row and wait for
+            // two syncs.
+            co_await boost::asio::post(boost::asio::use_awaitable);
+            auto group = std::make_shared<Group>(std::exchange(waiting_, {}));
+            auto work = [this, group] { return commit_group(*group); };
+            auto checkpoint_due = co_await async::offload(pool_, std::move(work));
+            for (auto& one : *group)
+                one->done.set();
+            if (checkpoint_due) {
+                auto checkpoint = [this] { database_->writer.checkpoint(); };
+                co_await async::offload(pool_, std::move(checkpoint));
+            }
+        }
+        committing_ = false;
+    }
+
+    // On the pool's thread.
+    bool commit_group(Group& group) {
+        std::vector<const std::vector<ports::Write>*> batches;
+        for (const auto& one : group)
+            batches.push_back(&one->batch);
+        auto results = database_->writer.commit(batches);
+        for (std::size_t i = 0; i < group.size(); ++i)
+            group[i]->result = std::move(results[i]);
+        return database_->writer.checkpoint_due();
+    }
+
+    template <class Work>
+    auto read(Work work) -> Task<std::invoke_result_t<Work, Connection&>> {
+        auto guarded = [this, work = std::move(work)]() -> std::invoke_result_t<Work, Connection&> {
+            if (!database_) return closed();
+            return work(database_->connection);
+        };
+        co_return co_await async::offload(pool_, std::move(guarded));
+    }
+
+    std::unique_ptr<Database> database_;  // the pool's thread only
+    boost::asio::thread_pool pool_{1};
+    Group waiting_;
+    bool committing_ = false;
+    bool closing_ = false;
+    async::TaskGroup tasks_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ports::Store>> open(StoreOptions options) {
+    auto database = Database::open(options.path, options.busy_wait);
+    if (!database) return database.error();
+    return std::unique_ptr<ports::Store>(
+        std::make_unique<SqliteStore>(std::move(*database), std::move(options.executor)));
+}
+
+}  // namespace belay::store

@@ -1,0 +1,230 @@
+#include "writes.hpp"
+
+#include "rows.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace belay::store {
+namespace {
+
+// A deployment takes its stages and probes with it, thousands of rows at worst.
+constexpr std::string_view kPruneDeployments = R"sql(
+DELETE FROM deployments WHERE id IN (
+    SELECT d.id FROM deployments d
+    WHERE d.finished_at > 0 AND d.finished_at < ?1
+      AND d.state IN ('healthy', 'failed', 'rolled_back', 'canceled', 'superseded')
+      AND (?2 = 0 OR d.id < (SELECT n.id FROM deployments n WHERE n.app = d.app
+                             ORDER BY n.id DESC LIMIT 1 OFFSET ?2 - 1))
+      AND NOT EXISTS (SELECT 1 FROM releases r
+                      WHERE r.deployment = d.id AND r.state NOT IN ('pruned', 'bad'))
+    LIMIT 50)
+RETURNING id)sql";
+constexpr std::string_view kPruneDeliveries = R"sql(
+DELETE FROM deliveries WHERE id IN (
+    SELECT v.id FROM deliveries v
+    WHERE v.received_at < ?1
+      AND (?2 = 0 OR v.id < (SELECT n.id FROM deliveries n WHERE n.app = v.app
+                             ORDER BY n.id DESC LIMIT 1 OFFSET ?2 - 1))
+      AND NOT EXISTS (SELECT 1 FROM deployments d WHERE d.id = v.deployment)
+    LIMIT 500))sql";
+constexpr std::string_view kPruneEvents = R"sql(
+DELETE FROM events WHERE id IN (
+    SELECT e.id FROM events e
+    WHERE e.at < ?1 AND NOT EXISTS (SELECT 1 FROM deployments d WHERE d.id = e.deployment)
+    LIMIT 500))sql";
+constexpr std::string_view kPruneRuns = R"sql(
+DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE ended_at > 0 AND ended_at < ?1 LIMIT 500))sql";
+
+template <class... Values>
+Result<void> run(Connection& connection, std::string_view sql, const Values&... values) {
+    auto query = connection.query(sql);
+    bind_all(query, values...);
+    return query.run();
+}
+
+// How many rows went.
+template <class... Values>
+Result<std::int64_t> remove(Connection& connection, std::string_view sql, const Values&... values) {
+    auto done = run(connection, sql, values...);
+    if (!done) return done.error();
+    return connection.changes();
+}
+
+template <class Record>
+Result<void> upsert(Connection& connection, const Record& record) {
+    auto query = connection.query(upsert_sql<Record>());
+    bind_record(query, record);
+    return query.run();
+}
+
+// A row of a list that belongs to another row, at place `n` of it.
+template <class Record>
+Result<void> insert_part(Connection& connection, std::string_view owner_column, std::int64_t owner,
+                         std::int64_t n, const Record& record) {
+    static const auto sql =
+        fmt::format("INSERT INTO {} ({}, n, {}) VALUES (?, ?, {})", Columns<Record>::kTable,
+                    owner_column, column_list<Record>(), placeholders<Record>());
+    auto query = connection.query(sql);
+    bind_all(query, owner, n);
+    bind_record(query, record);
+    return query.run();
+}
+
+Error prefixed_with(const Result<void>& failed, std::string what) {
+    return prefixed(what, failed.error());
+}
+
+class Applier {
+  public:
+    explicit Applier(Connection& connection) : connection_(connection) {}
+
+    Result<void> operator()(const ports::PutDelivery& write) {
+        const auto& delivery = write.delivery;
+        auto stored = upsert(connection_, delivery);
+        if (!stored) {
+            if (stored.error().code != Errc::conflict) return stored;
+            return Error{Errc::conflict,
+                         fmt::format("delivery {} of {} for {} is stored already",
+                                     delivery.delivery_id, delivery.forge, delivery.app)};
+        }
+        auto cleared = run(connection_, "DELETE FROM changes WHERE delivery = ?", delivery.id);
+        if (!cleared) return cleared;
+        std::int64_t n = 0;
+        for (const auto& change : delivery.changes) {
+            auto added = insert_part(connection_, "delivery", delivery.id.value, ++n, change);
+            if (!added) return added;
+        }
+        return {};
+    }
+
+    Result<void> operator()(const ports::PutDeployment& write) {
+        return upsert(connection_, write.deployment);
+    }
+
+    Result<void> operator()(const ports::PutStage& write) {
+        const auto& stage = write.stage;
+        auto stored = upsert(connection_, stage);
+        if (stored) return stored;
+        return prefixed_with(
+            stored, fmt::format("stage {} of {}", stage.name, to_string(stage.deployment)));
+    }
+
+    Result<void> operator()(const ports::AddProbes& write) {
+        auto last =
+            connection_.query("SELECT coalesce(max(n), 0) FROM probes WHERE deployment = ?");
+        bind_all(last, write.deployment);
+        auto row = last.step();
+        if (!row) return row.error();
+        auto n = last.next_integer();
+        for (const auto& probe : write.probes) {
+            auto added = insert_part(connection_, "deployment", write.deployment.value, ++n, probe);
+            if (!added)
+                return prefixed_with(added,
+                                     fmt::format("probes of {}", to_string(write.deployment)));
+        }
+        return run(connection_, "DELETE FROM probes WHERE deployment = ? AND n <= ?",
+                   write.deployment, n - ports::kProbesKept);
+    }
+
+    Result<void> operator()(const ports::PutRelease& write) {
+        return upsert(connection_, write.release);
+    }
+    Result<void> operator()(const ports::PutRun& write) { return upsert(connection_, write.run); }
+    Result<void> operator()(const ports::PutApp& write) { return upsert(connection_, write.app); }
+    Result<void> operator()(const ports::PutRefSeen& write) { return upsert(connection_, write); }
+
+    Result<void> operator()(const ports::PutConfig& write) {
+        return run(connection_,
+                   "INSERT INTO configs (hash, json) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                   write.hash, write.json);
+    }
+
+    Result<void> operator()(const ports::AddEvent& write) {
+        static const auto sql =
+            fmt::format("INSERT INTO events ({}) VALUES ({})", column_list<domain::EventRecord>(),
+                        placeholders<domain::EventRecord>());
+        auto query = connection_.query(sql);
+        bind_record(query, write.event);
+        auto added = query.run();
+        if (added) committed_.event_ids.push_back(sqlite3_last_insert_rowid(connection_.raw()));
+        return added;
+    }
+
+    Result<void> operator()(const ports::PurgeApp& write) {
+        // Configurations are shared by their hash: only those that nobody else refers to go.
+        constexpr std::string_view kStatements[] = {
+            R"sql(DELETE FROM configs WHERE hash IN (SELECT config FROM deployments WHERE app = ?1
+                                               UNION SELECT config FROM releases WHERE app = ?1)
+                AND hash NOT IN (SELECT config FROM deployments WHERE app <> ?1
+                                 UNION SELECT config FROM releases WHERE app <> ?1))sql",
+            "DELETE FROM deployments WHERE app = ?",
+            "DELETE FROM deliveries WHERE app = ?",
+            "DELETE FROM releases WHERE app = ?",
+            "DELETE FROM runs WHERE app = ?",
+            "DELETE FROM refs_seen WHERE app = ?",
+            "DELETE FROM events WHERE app = ?",
+            "DELETE FROM apps WHERE name = ?",
+        };
+        for (auto sql : kStatements) {
+            auto removed = run(connection_, sql, write.app);
+            if (!removed) return removed;
+        }
+        return {};
+    }
+
+    ports::Committed take() { return std::move(committed_); }
+
+  private:
+    Connection& connection_;
+    ports::Committed committed_;
+};
+
+Result<std::int64_t> prune_deployments(Connection& connection, TimePoint before, int keep_newest) {
+    std::vector<DeploymentId> gone;
+    {
+        auto query = connection.query(kPruneDeployments);
+        bind_all(query, before, keep_newest);
+        while (true) {
+            auto row = query.step();
+            if (!row) return row.error();
+            if (!*row) break;
+            gone.push_back(DeploymentId{query.next_integer()});
+        }
+    }
+    auto count = static_cast<std::int64_t>(gone.size());
+    for (auto id : gone) {
+        auto events = remove(connection, "DELETE FROM events WHERE deployment = ?", id);
+        if (!events) return events;
+        count += *events;
+    }
+    return count;
+}
+
+}  // namespace
+
+Result<ports::Committed> apply_batch(Connection& connection,
+                                     const std::vector<ports::Write>& batch) {
+    Applier applier(connection);
+    for (const auto& write : batch) {
+        auto applied = std::visit(applier, write);
+        if (!applied) return applied.error();
+    }
+    return applier.take();
+}
+
+Result<std::int64_t> prune_step(Connection& connection, TimePoint before, int keep_newest) {
+    auto keep = std::max(0, keep_newest);
+    auto count = prune_deployments(connection, before, keep);
+    if (!count) return count;
+    auto deliveries = remove(connection, kPruneDeliveries, before, keep);
+    if (!deliveries) return deliveries;
+    auto events = remove(connection, kPruneEvents, before);
+    if (!events) return events;
+    auto runs = remove(connection, kPruneRuns, before);
+    if (!runs) return runs;
+    return *count + *deliveries + *events + *runs;
+}
+
+}  // namespace belay::store

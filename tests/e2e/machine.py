@@ -1,0 +1,429 @@
+"""A whole Belay in a temporary directory, driven as a user would: by its command line, its files and git."""
+import contextlib
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BELAY = os.environ.get("BELAY_EXECUTABLE") or os.path.join(HERE, "../../build/dev/src/app/belay")
+SHIM = os.environ.get("BELAY_SHIM") or os.path.join(os.path.dirname(BELAY), "../shim/belay-shim")
+
+APP = r'''
+import http.server, os, signal, socketserver, sys, threading, time
+mode = open("mode").read().split() if os.path.exists("mode") else ["ok"]
+release = open("RELEASE").read().strip()
+started = time.monotonic()
+served = 0
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def answer(self, status, text):
+        body = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        if self.path == "/healthz":
+            if mode[0] == "unhealthy": return self.answer(500, "not well")
+            if mode[0] == "sick-after" and time.monotonic() - started > float(mode[1]): return self.answer(500, "fell ill")
+            return self.answer(200, "well")
+        if mode[0] == "errors": return self.answer(500, release + " broken")
+        if self.path == "/env": return self.answer(200, "\n".join(f"{k}={v}" for k, v in sorted(os.environ.items())))
+        if self.path == "/pid": return self.answer(200, str(os.getpid()))
+        if self.path == "/crash": os._exit(3)
+        self.answer(200, release + " ok\n")
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if mode[0] == "errors": return self.answer(500, release + " broken")
+        self.answer(200, release + " ok\n")
+    def log_message(self, *args): pass
+
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+port = int(os.environ["PORT"]) if mode[0] != "elsewhere" else 0
+if mode[0] == "dies": threading.Timer(float(mode[1]), lambda: os._exit(7)).start()
+server = Server(("127.0.0.1", port), Handler)
+def leave(*_): threading.Thread(target=server.shutdown, daemon=True).start()
+signal.signal(signal.SIGTERM, leave)
+print("serving release", release, "on", server.server_address[1], flush=True)
+server.serve_forever(poll_interval=0.05)
+'''
+
+
+def free_ports(count):
+    """Ports that nobody listens on now, below the ephemeral range so that no client takes them meanwhile."""
+    found, sockets = [], []
+    candidate = 11000 + (os.getpid() * 37) % 8000
+    while len(found) < count:
+        candidate += 1
+        with contextlib.suppress(OSError):
+            probe = socket.socket()
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", candidate))
+            sockets.append(probe)
+            found.append(candidate)
+    for probe in sockets:
+        probe.close()
+    return found
+
+
+def wait_for(what, condition, deadline=30.0):
+    end = time.monotonic() + deadline
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {deadline:g} s in vain for {what}")
+        time.sleep(0.02)
+
+
+def git(*arguments, cwd=None):
+    environment = dict(os.environ, GIT_AUTHOR_NAME="Ada", GIT_AUTHOR_EMAIL="ada@example.org", GIT_COMMITTER_NAME="Ada",
+                       GIT_COMMITTER_EMAIL="ada@example.org", GIT_CONFIG_NOSYSTEM="1", HOME="/nonexistent")
+    done = subprocess.run(["git", *arguments], cwd=cwd, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise AssertionError(f"git {' '.join(arguments)}: {done.stderr}")
+    return done.stdout.strip()
+
+
+class Repository:
+    """A bare repository with a work tree to push from."""
+
+    def __init__(self, folder):
+        self.bare = os.path.join(folder, "origin.git")
+        self.work = os.path.join(folder, "work")
+        git("init", "-q", "--bare", "-b", "main", self.bare)
+        git("init", "-q", "-b", "main", self.work)
+        git("remote", "add", "origin", self.bare, cwd=self.work)
+        os.chmod(folder, 0o755)
+        self.write("app.py", APP)
+
+    def write(self, name, text):
+        path = os.path.join(self.work, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as file:
+            file.write(text)
+
+    def commit(self, release, mode="ok", **files):
+        self.write("RELEASE", release + "\n")
+        self.write("mode", mode + "\n")
+        for name, text in files.items():
+            self.write(name, text)
+        git("add", "-A", cwd=self.work)
+        git("commit", "-q", "-m", f"release {release}", cwd=self.work)
+        return git("rev-parse", "HEAD", cwd=self.work)
+
+    def push(self, *arguments):
+        environment = dict(os.environ, GIT_CONFIG_NOSYSTEM="1", HOME="/nonexistent")
+        done = subprocess.run(["git", "push", "-q", *(arguments or ("origin", "main"))], cwd=self.work, env=environment,
+                              capture_output=True, text=True)
+        if done.returncode != 0:
+            raise AssertionError(done.stderr)
+        return done.stderr
+
+
+SHORT = """
+[health]
+path = "/healthz"
+interval = "100ms"
+live_interval = "500ms"
+min_healthy_time = "300ms"
+timeout = "1s"
+deadline = "8s"
+
+[traffic]
+drain = "1s"
+bake = "1500ms"
+"""
+
+
+class Machine:
+    def __init__(self, folder, uids=None, server="", extra_environment=None):
+        self.folder = folder
+        os.chmod(folder, 0o755)
+        self.config = os.path.join(folder, "etc/belay.toml")
+        self.state = os.path.join(folder, "state")
+        self.socket = os.path.join(folder, "belay.sock")
+        self.http_port, self.proxy_port = free_ports(2)
+        self.daemon = None
+        self.log = os.path.join(folder, "belay.log")
+        self.extra_environment = extra_environment or {}
+        self.judges = []
+        os.makedirs(os.path.join(folder, "etc/apps"))
+        os.makedirs(os.path.join(folder, "etc/secrets"), mode=0o700)
+        base = 21000 + (os.getpid() % 80) * 100
+        with open(self.config, "w") as file:
+            file.write(f'''[server]
+listen = "127.0.0.1:{self.http_port}"
+socket = "{self.socket}"
+group = ""
+[paths]
+state = "{self.state}"
+[limits]
+disk_reserve = "1MiB"
+ports = "{base}-{base + 99}"
+[git]
+allow = ["https", "ssh", "git", "http", "file"]
+[proxy]
+listen = ["127.0.0.1:{self.proxy_port}"]
+{server}''')
+
+    def environment(self, **more):
+        environment = {"PATH": os.environ["PATH"], "HOME": self.folder, "BELAY_CONFIG": self.config,
+                       "BELAY_SOCKET": self.socket, "BELAY_SHIM": SHIM, "LANG": "C.UTF-8"}
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
+            if name in os.environ:
+                environment[name] = os.environ[name]
+        environment.update(self.extra_environment)
+        environment.update(more)
+        return environment
+
+    def app(self, name, repo, text="", windows=SHORT, secret="s3cret-of-the-hook"):
+        with open(os.path.join(self.folder, f"etc/secrets/{name}.hook"), "w") as file:
+            file.write(secret + "\n")
+        os.chmod(file.name, 0o600)
+        path = os.path.join(self.folder, f"etc/apps/{name}.toml")
+        body = f'repo = "{repo}"\npoll = "off"\n{text}'
+        if "[service]" not in text and "[service." not in text:
+            body += '\n[service]\nrun = ["/usr/bin/python3", "app.py"]\nstop_timeout = "5s"\n'
+        with open(path, "w") as file:
+            file.write(body + windows)
+        return path
+
+    # --- the daemon
+    def start(self, wait=True, **environment):
+        self.daemon = subprocess.Popen([BELAY, "serve"], env=self.environment(**environment), stdin=subprocess.DEVNULL,
+                                       stdout=open(self.log, "a"), stderr=subprocess.STDOUT)
+        if wait:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self, deadline=60):
+        def ready():
+            if self.daemon.poll() is not None:
+                raise AssertionError(f"belay serve ended with {self.daemon.returncode}:\n{self.tail()}")
+            return self.cli("status", "--json", check=False).returncode == 0
+        wait_for("the daemon", ready, deadline)
+
+    def kill(self, number=signal.SIGKILL):
+        if self.daemon and self.daemon.poll() is None:
+            self.daemon.send_signal(number)
+        code = self.daemon.wait(30) if self.daemon else None
+        self.daemon = None
+        return code
+
+    def stop(self):
+        return self.kill(signal.SIGTERM)
+
+    def tail(self, lines=60):
+        with open(self.log) as file:
+            return "".join(file.readlines()[-lines:])
+
+    # --- the command line
+    def cli(self, *arguments, check=True, stdin=None, timeout=120, **environment):
+        done = subprocess.run([BELAY, *arguments], env=self.environment(**environment), capture_output=True, text=True,
+                              timeout=timeout, input=stdin)
+        if check and done.returncode != 0:
+            raise AssertionError(f"belay {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+                                 f"\n--- daemon\n{self.tail()}")
+        return done
+
+    def json(self, *arguments, **keywords):
+        return json.loads(self.cli(*arguments, "--json", **keywords).stdout)
+
+    def status(self, app):
+        return self.json("status", app)
+
+    def deployment(self, identity):
+        return self.json("show", identity)
+
+    def newest(self, app):
+        items = self.json("history", app)["items"]
+        return items[0] if items else None
+
+    def wait_end(self, identity, deadline=90):
+        ends = ("healthy", "failed", "rolled_back", "canceled", "superseded")
+        def ended():
+            record = self.deployment(identity)
+            return record if record["state"] in ends else None
+        try:
+            return wait_for(f"the end of {identity}", ended, deadline)
+        except AssertionError as problem:
+            raise AssertionError(f"{problem}\n{json.dumps(self.deployment(identity), indent=1)}\n{self.tail()}") from None
+
+    def wait_state(self, identity, *states, deadline=60):
+        def reached():
+            record = self.deployment(identity)
+            return record if record["state"] in states else None
+        return wait_for(f"{identity} to be {' or '.join(states)}", reached, deadline)
+
+    def first_deployment(self, app, deadline=90):
+        first = wait_for(f"{app}'s first deployment", lambda: self.newest(app), 30)
+        return self.wait_end(first["id"], deadline)
+
+    def wait_deployment_of(self, app, commit, deadline=30):
+        def found():
+            for item in self.json("history", app)["items"]:
+                if item["commit"] == commit:
+                    return item
+            return None
+        return wait_for(f"a deployment of {commit[:7]}", found, deadline)
+
+    def deploy_push(self, app, repository, release, mode="ok", deadline=90, **files):
+        """Pushes, delivers as GitHub would, and waits for the end."""
+        commit = repository.commit(release, mode, **files)
+        repository.push()
+        answer = self.deliver(app, repository, commit)
+        if answer["status"] != 202:
+            raise AssertionError(answer)
+        return self.wait_end(answer["deployment"], deadline)
+
+    # --- a forge
+    def deliver(self, app, repository, commit, ref="refs/heads/main", before=None, secret="s3cret-of-the-hook",
+                body=None, headers=None, delivery=None):
+        if body is None:
+            body = json.dumps({"ref": ref, "before": before or "0" * 40, "after": commit, "created": False, "deleted": False,
+                               "forced": False, "head_commit": {"id": commit, "message": "push"}, "commits": [],
+                               "repository": {"full_name": "octo/shop", "clone_url": "https://github.com/octo/shop.git",
+                                              "ssh_url": "git@github.com:octo/shop.git",
+                                              "html_url": "https://github.com/octo/shop"},
+                               "pusher": {"name": "ada"}}).encode()
+        sent = {"Content-Type": "application/json", "X-GitHub-Event": "push",
+                "X-GitHub-Delivery": delivery or f"{commit}-{time.time_ns()}"}
+        if secret is not None:
+            sent["X-Hub-Signature-256"] = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        sent.update(headers or {})
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=30)
+        connection.request("POST", f"/hooks/{app}", body, sent)
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        try:
+            record = json.loads(text)
+        except ValueError:
+            record = {"text": text.decode("latin-1")}
+        record["status"] = answer.status
+        return record
+
+    # --- users
+    def get(self, path="/", host="localhost", timeout=5, port=None):
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.proxy_port, timeout=timeout)
+        connection.request("GET", path, headers={"Host": host})
+        answer = connection.getresponse()
+        body = answer.read().decode()
+        connection.close()
+        return answer.status, body
+
+    def served_release(self, host="localhost"):
+        status, body = self.get(host=host)
+        return body.split()[0] if status == 200 else f"status {status}"
+
+    @contextlib.contextmanager
+    def users(self, rate=100, host="localhost", expect_failures=False):
+        """Open-loop load; afterwards `result` holds the verdict."""
+        judge = subprocess.Popen([sys.executable, os.path.join(HERE, "judge.py"), str(self.proxy_port), str(rate), "--host",
+                                  host], stdout=subprocess.PIPE, text=True)
+        self.judges.append(judge)
+        judge.stdout.readline()
+        result = {}
+        try:
+            yield result
+        finally:
+            judge.terminate()
+            output, _ = judge.communicate(timeout=30)
+            self.judges.remove(judge)
+            result.update(json.loads(output.strip().splitlines()[-1]))
+        if not expect_failures and result["failed"]:
+            raise AssertionError(f"{result['failed']} of {result['sent']} user requests failed: "
+                                 f"{json.dumps(result['failures'], indent=1)}\n{self.tail()}")
+
+    # --- what is left
+    def processes(self):
+        """Pids of everything that runs of this machine, by its folder's name in their command line or environment."""
+        found = {}
+        for name in os.listdir("/proc"):
+            if not name.isdigit() or int(name) == os.getpid():
+                continue
+            with contextlib.suppress(OSError):
+                with open(f"/proc/{name}/stat") as file:
+                    if file.read().rsplit(")", 1)[1].split()[0] == "Z":
+                        continue
+                text = b""
+                for part in ("cmdline", "environ"):
+                    with contextlib.suppress(OSError):
+                        with open(f"/proc/{name}/{part}", "rb") as file:
+                            text += file.read()
+                with contextlib.suppress(OSError):
+                    text += os.readlink(f"/proc/{name}/cwd").encode()
+                if self.folder.encode() in text:
+                    with open(f"/proc/{name}/cmdline", "rb") as file:
+                        found[int(name)] = file.read().replace(b"\0", b" ").decode("latin-1")
+        return found
+
+    def kill_everything(self):
+        """As a power cut would: all at once, nothing asked."""
+        for _ in range(50):
+            left = [pid for pid, words in self.processes().items() if "judge.py" not in words]
+            if not left:
+                return
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
+        raise AssertionError(f"processes survive KILL: {self.processes()}")
+
+    def close(self):
+        for judge in self.judges:
+            judge.kill()
+            judge.wait()
+        if self.daemon and self.daemon.poll() is None:
+            self.daemon.kill()
+            self.daemon.wait()
+        self.kill_everything()
+
+
+class TestCase(unittest.TestCase):
+    """One machine a test, taken down with everything that ran on it."""
+    server = ""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="belay-e2e-", dir=os.environ.get("BELAY_TEST_DIR"))
+        self.machine = Machine(self.folder, server=self.server)
+        self.repository = Repository(self.make_folder("repo"))
+        self.addCleanup(self.take_down)
+
+    def make_folder(self, name):
+        path = os.path.join(self.folder, name)
+        os.makedirs(path)
+        return path
+
+    def take_down(self):
+        self.machine.close()
+        if os.environ.get("BELAY_KEEP"):
+            print("kept", self.folder)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def live(self, release, mode="ok", app="shop", text="", windows=SHORT):
+        """A machine with its first release live."""
+        self.repository.commit(release, mode)
+        self.repository.push()
+        self.machine.app(app, self.repository.bare, text, windows)
+        self.machine.start()
+        first = self.machine.first_deployment(app)
+        self.assertEqual(first["state"], "healthy", json.dumps(first, indent=1) + self.machine.tail())
+        return first

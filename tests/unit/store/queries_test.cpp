@@ -1,0 +1,100 @@
+// The questions of every day must not become slower as the history grows.
+#include "integration/store/samples.hpp"
+#include "store/migrations.hpp"
+#include "store/reads.hpp"
+#include "store/writes.hpp"
+
+#include <gtest/gtest.h>
+
+namespace belay::store {
+namespace {
+
+using namespace test;
+
+class Queries : public testing::Test {
+  protected:
+    Queries() {
+        migrate(connection_, migrations()).value();
+        for (int id = 1; id <= 20; ++id) {
+            auto deployment = sample_deployment(id);
+            auto run = sample_run(id);
+            run.ended_at = at(id % 5);
+            std::vector<ports::Write> batch{
+                ports::PutDeployment{deployment},
+                ports::PutDelivery{sample_delivery(id)},
+                ports::PutStage{sample_stage(deployment.id)},
+                ports::AddProbes{deployment.id, {sample_probe(id)}},
+                ports::PutRelease{sample_release(id)},
+                ports::PutRun{run},
+                ports::PutConfig{std::to_string(id), "{}"},
+                ports::PutRefSeen{"shop", std::to_string(id), "c", at(id)},
+                ports::AddEvent{sample_event("e")},
+            };
+            apply_batch(connection_, batch).value();
+        }
+    }
+
+    // SQLite's own count of rows stepped over in full scans, of all statements so far.
+    std::string statements_that_scan(int counter) {
+        std::string found;
+        for (auto* statement = sqlite3_next_stmt(connection_.raw(), nullptr); statement;
+             statement = sqlite3_next_stmt(connection_.raw(), statement))
+            if (sqlite3_stmt_status(statement, counter, 0) > 0)
+                found += std::string(sqlite3_sql(statement)) + '\n';
+        return found;
+    }
+
+    Connection connection_ = Connection::open(":memory:", Millis(0)).value();
+};
+
+TEST_F(Queries, NoListScansAWholeTable) {
+    const ports::Page page{15, 5};
+    find_delivery(connection_, "shop", "github", "72d3162e-3").value();
+    find_digest(connection_, "shop", std::string(64, 'd')).value();
+    delivery(connection_, DeliveryId{3}).value();
+    deliveries(connection_, "", page).value();
+    deliveries(connection_, "shop", page).value();
+    deliveries_of_commit(connection_, "cc", 5).value();
+    deployment(connection_, DeploymentId{3}).value();
+    deployments(connection_, "", page).value();
+    deployments(connection_, "shop", page).value();
+    deployments_of_commit(connection_, "cc", 5).value();
+    stages(connection_, DeploymentId{3}).value();
+    probes(connection_, DeploymentId{3}, 5).value();
+    releases(connection_, "shop").value();
+    release(connection_, "shop", 3).value();
+    config(connection_, "3").value();
+    ref_seen(connection_, "shop", "3").value();
+    events(connection_, 3, 5, "", DeploymentId{}).value();
+    events(connection_, 3, 5, "shop", DeploymentId{}).value();
+    events(connection_, 3, 5, "", DeploymentId{7}).value();
+    events(connection_, 3, 5, "shop", DeploymentId{7}).value();
+    prune_step(connection_, at(2), 5).value();
+    EXPECT_EQ(statements_that_scan(SQLITE_STMTSTATUS_FULLSCAN_STEP), "");
+}
+
+TEST_F(Queries, PagesOfAnAppAreNotSorted) {
+    deliveries(connection_, "shop", {15, 5}).value();
+    deployments(connection_, "shop", {15, 5}).value();
+    events(connection_, 3, 5, "shop", DeploymentId{}).value();
+    find_digest(connection_, "shop", std::string(64, 'd')).value();
+    EXPECT_EQ(statements_that_scan(SQLITE_STMTSTATUS_SORT), "");
+}
+
+TEST_F(Queries, PruningDoesABoundedAmountAtOnce) {
+    std::vector<ports::Write> batch;
+    for (int id = 100; id < 300; ++id)
+        batch.push_back(ports::PutDeployment{ended(id, "blog", 1)});
+    apply_batch(connection_, batch).value();
+    auto first = prune_step(connection_, at(2), 0).value();
+    EXPECT_GT(first, 0);
+    EXPECT_LE(first, 100);
+    int steps = 1;
+    while (prune_step(connection_, at(2), 0).value() > 0)
+        ++steps;
+    EXPECT_EQ(steps, 4);
+    EXPECT_TRUE(deployments(connection_, "blog", {}).value().empty());
+}
+
+}  // namespace
+}  // namespace belay::store
