@@ -25,6 +25,17 @@ bool contains(std::string_view text, std::string_view part) {
     return text.find(part) != std::string_view::npos;
 }
 
+// A server may well repeat what it was sent.
+std::string without(std::string_view text, std::string_view secret) {
+    std::string out(text);
+    if (secret.empty()) return out;
+    for (auto at = out.find(secret); at != std::string::npos; at = out.find(secret, at)) {
+        out.replace(at, secret.size(), "***");
+        at += 3;
+    }
+    return out;
+}
+
 bool is_mirrored(std::string_view name) {
     return name.starts_with("refs/heads/") || name.starts_with("refs/tags/");
 }
@@ -69,6 +80,7 @@ struct Connection::State {
         return GIT_EUSER;
     }
 
+    std::optional<Failure> elsewhere(const char* asking) const;
     int offer(git_credential** out, const char* user, unsigned allowed);
     int offer_key(git_credential** out, const char* user);
     int check(git_cert* certificate, bool valid, const char* host);
@@ -85,9 +97,11 @@ Connection::State& state_of(void* payload) {
     return *static_cast<Connection::State*>(payload);
 }
 
-int on_credentials(git_credential** out, const char*, const char* user, unsigned allowed,
+int on_credentials(git_credential** out, const char* url, const char* user, unsigned allowed,
                    void* payload) {
-    return state_of(payload).offer(out, user, allowed);
+    auto& state = state_of(payload);
+    if (auto failure = state.elsewhere(url)) return state.refuse(std::move(*failure));
+    return state.offer(out, user, allowed);
 }
 
 int on_certificate(git_cert* certificate, int valid, const char* host, void* payload) {
@@ -106,7 +120,7 @@ int on_remote_text(const char* text, int length, void* payload) {
     std::string_view line(text, static_cast<std::size_t>(length));
     // Counters that a terminal would overwrite.
     if (line.ends_with('\r')) return 0;
-    say(fmt::format("remote: {}", line));
+    say(fmt::format("remote: {}", without(line, state.endpoint.token)));
     return 0;
 }
 
@@ -120,6 +134,19 @@ git_remote_callbacks Connection::State::callbacks() {
     callbacks.sideband_progress = on_remote_text;
     callbacks.payload = this;
     return callbacks;
+}
+
+// After a redirect it is another address that asks, and what we have is not meant for it.
+std::optional<Failure> Connection::State::elsewhere(const char* asking) const {
+    if (endpoint.url.scheme == "ssh") return std::nullopt;
+    auto url = parse_repository_url(asking);
+    if (url && same_host(*url, endpoint.url)) return std::nullopt;
+    auto name = url ? url->text() : std::string("another address");
+    return failed(
+        SourceReason::auth_failed,
+        fmt::format("{} redirects to {}, which asks for a user and token; they are not sent to "
+                    "another host: if it moved, change `repo`",
+                    endpoint.url.text(), name));
 }
 
 int Connection::State::offer(git_credential** out, const char* user, unsigned allowed) {
@@ -272,8 +299,8 @@ Outcome<void> Connection::open() {
     const auto& url = state.endpoint.url;
     auto text = url.text();
     int made = state.repository != nullptr
-                   ? git_remote_create_anonymous(Slot(state.remote), state.repository, text.c_str())
-                   : git_remote_create_detached(Slot(state.remote), text.c_str());
+                   ? git_remote_create_anonymous(state.remote.out(), state.repository, text.c_str())
+                   : git_remote_create_detached(state.remote.out(), text.c_str());
     if (made < 0) return git_failed(SourceReason::config_invalid, text);
     std::vector<std::string> lines;
     if (url.scheme == "ssh")

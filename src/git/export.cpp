@@ -122,7 +122,7 @@ class FileWriter {
         Objects objects;
         for (const auto& path : plan_.repositories) {
             auto& odb = objects.stores.emplace_back();
-            if (git_odb_open(Slot(odb), (path / "objects").c_str()) < 0)
+            if (git_odb_open(odb.out(), (path / "objects").c_str()) < 0)
                 return damaged(git_message());
         }
         return objects;
@@ -152,7 +152,7 @@ class FileWriter {
                                       format_size(limits_.bytes)));
         }
         OdbObject object;
-        if (git_odb_read(Slot(object), odb, &file.id) < 0) return damaged(git_message());
+        if (git_odb_read(object.out(), odb, &file.id) < 0) return damaged(git_message());
         const auto* content = static_cast<const char*>(git_odb_object_data(object.get()));
         note_lfs(file, std::string_view(content, size));
         sys::UniqueFd fd(::openat(directory, file.name.c_str(),

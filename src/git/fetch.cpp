@@ -148,11 +148,11 @@ Outcome<Tree> tree_of(git_repository* repository, const std::string& commit_id) 
     Commit commit;
     Tree tree;
     if (git_oid_fromstr(&id, commit_id.c_str()) < 0 ||
-        git_commit_lookup(Slot(commit), repository, &id) < 0) {
+        git_commit_lookup(commit.out(), repository, &id) < 0) {
         return failed(SourceReason::sha_unavailable,
                       fmt::format("the mirror has no commit {}", shown(commit_id)));
     }
-    if (git_commit_tree(Slot(tree), commit.get()) < 0) return damaged(git_message());
+    if (git_commit_tree(tree.out(), commit.get()) < 0) return damaged(git_message());
     return tree;
 }
 
@@ -191,7 +191,7 @@ Outcome<ports::Changes> list_changes(const ports::ChangesJob& job) {
     git_diff_options options = GIT_DIFF_OPTIONS_INIT;
     options.flags = GIT_DIFF_SKIP_BINARY_CHECK | GIT_DIFF_INCLUDE_TYPECHANGE;
     Diff diff;
-    if (git_diff_tree_to_tree(Slot(diff), mirror->repository(), from->get(), to->get(), &options) <
+    if (git_diff_tree_to_tree(diff.out(), mirror->repository(), from->get(), to->get(), &options) <
         0) {
         return damaged(git_message());
     }

@@ -104,11 +104,6 @@ Result<RepositoryUrl> resolve_submodule_url(const RepositoryUrl& parent, std::st
     return parse_repository_url(resolved.text());
 }
 
-bool same_host(const RepositoryUrl& left, const RepositoryUrl& right) {
-    return left.scheme == right.scheme && left.host == right.host &&
-           left.effective_port() == right.effective_port();
-}
-
 std::string submodule_mirror_name(const RepositoryUrl& url) {
     auto text = url.text();
     std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};

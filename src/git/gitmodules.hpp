@@ -17,8 +17,6 @@ std::map<std::string, std::string> parse_gitmodules(std::string_view text);
 // "./x" and "../x" are taken from the address of the repository that holds the file. Errc::invalid.
 Result<RepositoryUrl> resolve_submodule_url(const RepositoryUrl& parent, std::string_view url);
 
-bool same_host(const RepositoryUrl& left, const RepositoryUrl& right);
-
 // The name of a submodule's mirror within the app's: from its address.
 std::string submodule_mirror_name(const RepositoryUrl& url);
 

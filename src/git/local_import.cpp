@@ -55,7 +55,7 @@ Outcome<fs::path> find_git_directory(const fs::path& path) {
 Outcome<void> check_format(const fs::path& common) {
     Config config;
     if (::access((common / "config").c_str(), R_OK) < 0) return {};
-    if (git_config_open_ondisk(Slot(config), (common / "config").c_str()) < 0) return {};
+    if (git_config_open_ondisk(config.out(), (common / "config").c_str()) < 0) return {};
     git_config_entry* entry = nullptr;
     bool sha256 = git_config_get_entry(&entry, config.get(), "extensions.objectformat") == 0 &&
                   std::string_view(entry->value) == "sha256";
@@ -108,7 +108,7 @@ Outcome<Source> open_source(const fs::path& path) {
     auto common = common_directory(*git_directory);
     if (auto format = check_format(common); !format) return format.error();
     Source source;
-    if (git_repository_open_ext(Slot(source.repository), git_directory->c_str(),
+    if (git_repository_open_ext(source.repository.out(), git_directory->c_str(),
                                 GIT_REPOSITORY_OPEN_NO_SEARCH, nullptr) < 0) {
         if (::access((common / "HEAD").c_str(), R_OK) < 0 && errno == EACCES)
             return unreadable(common / "HEAD", EACCES);
@@ -268,9 +268,9 @@ Outcome<RemoteRefs> read_local_refs(const fs::path& path) {
     for (auto& [name, ref] : *refs) {
         Object object;
         Object commit;
-        if (git_object_lookup(Slot(object), source->repository.get(), &ref.id, GIT_OBJECT_ANY) ==
+        if (git_object_lookup(object.out(), source->repository.get(), &ref.id, GIT_OBJECT_ANY) ==
                 0 &&
-            git_object_peel(Slot(commit), object.get(), GIT_OBJECT_COMMIT) == 0) {
+            git_object_peel(commit.out(), object.get(), GIT_OBJECT_COMMIT) == 0) {
             ref.peeled = *git_object_id(commit.get());
         }
     }

@@ -40,7 +40,7 @@ void remove_all_of(const fs::path& directory, std::string_view prefix, std::stri
 bool refs_resolve(git_repository* repository) {
     auto refs = read_refs(repository);
     Odb odb;
-    if (!refs || git_repository_odb(Slot(odb), repository) < 0) return false;
+    if (!refs || git_repository_odb(odb.out(), repository) < 0) return false;
     for (const auto& [name, ref] : *refs) {
         if (git_odb_exists(odb.get(), &ref.id) == 0) return false;
     }
@@ -51,7 +51,7 @@ Outcome<void> read_ref(git_reference* reference, RemoteRefs& refs) {
     std::string name = git_reference_name(reference);
     if (!name.starts_with("refs/heads/") && !name.starts_with("refs/tags/")) return {};
     Reference direct;
-    if (git_reference_resolve(Slot(direct), reference) < 0) return {};  // a symbolic one to nowhere
+    if (git_reference_resolve(direct.out(), reference) < 0) return {};  // a symbolic one to nowhere
     refs[name].id = *git_reference_target(direct.get());
     return {};
 }
@@ -60,13 +60,13 @@ Outcome<void> read_ref(git_reference* reference, RemoteRefs& refs) {
 
 Outcome<RemoteRefs> read_refs(git_repository* repository) {
     ReferenceIterator iterator;
-    if (git_reference_iterator_new(Slot(iterator), repository) < 0) {
+    if (git_reference_iterator_new(iterator.out(), repository) < 0) {
         return git_failed(SourceReason::fetch_failed, "reading references");
     }
     RemoteRefs refs;
     while (true) {
         Reference reference;
-        int next = git_reference_next(Slot(reference), iterator.get());
+        int next = git_reference_next(reference.out(), iterator.get());
         if (next == GIT_ITEROVER) return refs;
         if (next < 0) return git_failed(SourceReason::fetch_failed, "reading references");
         if (auto read = read_ref(reference.get(), refs); !read) return read.error();
@@ -112,7 +112,7 @@ Outcome<Mirror> Mirror::open_for_reading(fs::path path) {
 Outcome<void> Mirror::create() {
     git_repository_init_options options = GIT_REPOSITORY_INIT_OPTIONS_INIT;
     options.flags = GIT_REPOSITORY_INIT_BARE | GIT_REPOSITORY_INIT_MKDIR;
-    if (git_repository_init_ext(Slot(repository_), path_.c_str(), &options) < 0) {
+    if (git_repository_init_ext(repository_.out(), path_.c_str(), &options) < 0) {
         return git_failed(SourceReason::internal,
                           fmt::format("creating the mirror {}", path_.string()));
     }
@@ -123,7 +123,7 @@ Outcome<void> Mirror::open() {
     if (::access(path_.c_str(), R_OK | X_OK) != 0) {
         return errno_failed(errno, fmt::format("opening the mirror {}", path_.string()));
     }
-    if (git_repository_open_bare(Slot(repository_), path_.c_str()) < 0)
+    if (git_repository_open_bare(repository_.out(), path_.c_str()) < 0)
         return damaged(git_message());
     return {};
 }
@@ -174,7 +174,7 @@ Outcome<void> Mirror::set_refs(const RemoteRefs& wanted) const {
         auto old = present->find(name);
         if (old != present->end() && git_oid_equal(&old->second.id, &ref.id) != 0) continue;
         Reference reference;
-        if (git_reference_create(Slot(reference), repository(), name.c_str(), &ref.id, 1, nullptr) <
+        if (git_reference_create(reference.out(), repository(), name.c_str(), &ref.id, 1, nullptr) <
             0) {
             return git_failed(SourceReason::fetch_failed, fmt::format("setting {}", shown(name)));
         }

@@ -185,6 +185,11 @@ Result<void> check_scheme(const RepositoryUrl& url, const std::vector<std::strin
             url.text(), url.scheme, fmt::join(allow, ", "))};
 }
 
+bool same_host(const RepositoryUrl& left, const RepositoryUrl& right) {
+    return left.scheme == right.scheme && left.host == right.host &&
+           left.effective_port() == right.effective_port();
+}
+
 std::string scrub_credentials(std::string_view text) {
     std::string out;
     while (true) {

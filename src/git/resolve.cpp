@@ -37,10 +37,10 @@ std::string some_of(std::vector<std::string> names) {
 Outcome<git_oid> peel_to_commit(git_repository* repository, const git_oid& id,
                                 std::string_view name) {
     Object object;
-    if (git_object_lookup(Slot(object), repository, &id, GIT_OBJECT_ANY) < 0)
+    if (git_object_lookup(object.out(), repository, &id, GIT_OBJECT_ANY) < 0)
         return damaged(git_message());
     Object commit;
-    if (git_object_peel(Slot(commit), object.get(), GIT_OBJECT_COMMIT) < 0) {
+    if (git_object_peel(commit.out(), object.get(), GIT_OBJECT_COMMIT) < 0) {
         return failed(SourceReason::sha_unavailable,
                       fmt::format("{} leads to no commit", shown(name)));
     }
@@ -126,7 +126,7 @@ class Resolution {
                           fmt::format("\"{}\" is not a whole commit id (40 hex digits)",
                                       shown(wanted_.commit)));
         }
-        if (git_commit_lookup(Slot(commit), repository_, &id) < 0) {
+        if (git_commit_lookup(commit.out(), repository_, &id) < 0) {
             return failed(SourceReason::sha_unavailable,
                           fmt::format("{} has no commit {} on any branch or tag: force-pushed "
                                       "away, or not pushed yet",
@@ -137,7 +137,7 @@ class Resolution {
 
     Outcome<void> describe_commit(const git_oid& id) {
         Commit commit;
-        if (git_commit_lookup(Slot(commit), repository_, &id) < 0) return damaged(git_message());
+        if (git_commit_lookup(commit.out(), repository_, &id) < 0) return damaged(git_message());
         fetched_.commit = to_hex(id);
         fetched_.is_tip = fetched_.commit == fetched_.tip;
         fetched_.on_branch = !fetched_.tip.empty() && reaches(id);
@@ -152,7 +152,7 @@ class Resolution {
         fetched_.body = std::string(body == nullptr ? "" : body).substr(0, kBodyMax);
         fetched_.describe = name_of(commit.get());
         Tree tree;
-        if (git_commit_tree(Slot(tree), commit.get()) < 0) return damaged(git_message());
+        if (git_commit_tree(tree.out(), commit.get()) < 0) return damaged(git_message());
         return count_files(tree.get(), 0);
     }
 
@@ -173,7 +173,7 @@ class Resolution {
         Describe result;
         git_buf text = GIT_BUF_INIT;
         auto* object = reinterpret_cast<git_object*>(commit);
-        if (git_describe_commit(Slot(result), object, &options) < 0 ||
+        if (git_describe_commit(result.out(), object, &options) < 0 ||
             git_describe_format(&text, result.get(), nullptr) < 0) {
             return short_id;
         }
@@ -193,7 +193,7 @@ class Resolution {
             if (type == GIT_OBJECT_BLOB) ++fetched_.files;
             if (type != GIT_OBJECT_TREE) continue;
             Tree below;
-            if (git_tree_lookup(Slot(below), repository_, git_tree_entry_id(entry)) < 0)
+            if (git_tree_lookup(below.out(), repository_, git_tree_entry_id(entry)) < 0)
                 return damaged(git_message());
             if (auto counted = count_files(below.get(), depth + 1); !counted) return counted;
         }

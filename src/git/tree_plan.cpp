@@ -65,7 +65,7 @@ class Planner {
     Outcome<Level> open_level(const std::filesystem::path& mirror, RepositoryUrl url,
                               std::uint32_t depth) {
         Level level;
-        if (git_repository_open_bare(Slot(level.repository), mirror.c_str()) < 0)
+        if (git_repository_open_bare(level.repository.out(), mirror.c_str()) < 0)
             return damaged(git_message());
         level.index = static_cast<std::uint16_t>(plan_.repositories.size());
         level.url = std::move(url);
@@ -78,12 +78,12 @@ class Planner {
         git_oid id;
         Commit commit;
         if (git_oid_fromstr(&id, commit_id.c_str()) < 0 ||
-            git_commit_lookup(Slot(commit), level.repository.get(), &id) < 0) {
+            git_commit_lookup(commit.out(), level.repository.get(), &id) < 0) {
             return failed(SourceReason::sha_unavailable,
                           fmt::format("{} has no commit {}", level.url.text(), shown(commit_id)));
         }
         Tree tree;
-        if (git_commit_tree(Slot(tree), commit.get()) < 0) return damaged(git_message());
+        if (git_commit_tree(tree.out(), commit.get()) < 0) return damaged(git_message());
         return tree;
     }
 
@@ -92,25 +92,25 @@ class Planner {
         if (entry == nullptr) return;
         level.has_gitmodules = true;
         if ((git_tree_entry_filemode_raw(entry) & kTypeMask) != 0100000U) return;
-        git_blob* blob = nullptr;
-        if (git_blob_lookup(&blob, level.repository.get(), git_tree_entry_id(entry)) < 0) return;
-        Handle<git_blob, git_blob_free> owner(blob);
-        level.modules =
-            parse_gitmodules(std::string_view(static_cast<const char*>(git_blob_rawcontent(blob)),
-                                              static_cast<std::size_t>(git_blob_rawsize(blob))));
+        Blob blob;
+        if (git_blob_lookup(blob.out(), level.repository.get(), git_tree_entry_id(entry)) < 0)
+            return;
+        level.modules = parse_gitmodules(
+            std::string_view(static_cast<const char*>(git_blob_rawcontent(blob.get())),
+                             static_cast<std::size_t>(git_blob_rawsize(blob.get()))));
     }
 
     Outcome<Tree> go_to_directory(const Level& level, Tree root) {
         if (request_.directory.empty()) return root;
         TreeEntry entry;
         Tree tree;
-        if (git_tree_entry_bypath(Slot(entry), root.get(), request_.directory.c_str()) < 0 ||
+        if (git_tree_entry_bypath(entry.out(), root.get(), request_.directory.c_str()) < 0 ||
             git_tree_entry_type(entry.get()) != GIT_OBJECT_TREE) {
             return failed(SourceReason::tree_refused,
                           fmt::format("commit {} has no directory \"{}\" (the app's `directory`)",
                                       request_.commit, shown(request_.directory)));
         }
-        if (git_tree_lookup(Slot(tree), level.repository.get(), git_tree_entry_id(entry.get())) <
+        if (git_tree_lookup(tree.out(), level.repository.get(), git_tree_entry_id(entry.get())) <
             0) {
             return damaged(git_message());
         }
@@ -182,12 +182,11 @@ class Planner {
 
     Outcome<void> add_link(const Level& level, const Place& place, const git_tree_entry* entry) {
         auto path = below(place.path, git_tree_entry_name(entry));
-        git_blob* raw = nullptr;
-        if (git_blob_lookup(&raw, level.repository.get(), git_tree_entry_id(entry)) < 0)
+        Blob blob;
+        if (git_blob_lookup(blob.out(), level.repository.get(), git_tree_entry_id(entry)) < 0)
             return damaged(git_message());
-        Handle<git_blob, git_blob_free> blob(raw);
-        std::string target(static_cast<const char*>(git_blob_rawcontent(raw)),
-                           static_cast<std::size_t>(git_blob_rawsize(raw)));
+        std::string target(static_cast<const char*>(git_blob_rawcontent(blob.get())),
+                           static_cast<std::size_t>(git_blob_rawsize(blob.get())));
         if (target.empty() || target.size() > 4095 || target.find('\0') != std::string::npos) {
             return refused(path, "a symbolic link to nothing that could be a path");
         }
@@ -208,7 +207,7 @@ class Planner {
 
     Outcome<void> walk_into(Level& level, const git_tree_entry* entry, const Place& place) {
         Tree tree;
-        if (git_tree_lookup(Slot(tree), level.repository.get(), git_tree_entry_id(entry)) < 0) {
+        if (git_tree_lookup(tree.out(), level.repository.get(), git_tree_entry_id(entry)) < 0) {
             return damaged(git_message());
         }
         auto inner = enter(place, git_tree_entry_name(entry));

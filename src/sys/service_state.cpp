@@ -20,6 +20,8 @@ namespace {
 
 constexpr Millis kReportTimeout{10'000};
 constexpr Millis kRetry{1'000};
+// Named, as g++ 12 destroys what a co_await expression converts twice.
+const std::string kHello = "hello", kStatus = "status", kStop = "stop", kSockets = "sockets";
 constexpr Millis kStopGrace{
     5'000};  // beyond the stop rule's own timeout, for the shim's KILL to work
 
@@ -167,7 +169,7 @@ Result<void> Service::State::connect() {
 // Errc::forbidden where it isn't our shim that answers.
 Task<Result<void>> Service::State::greet() {
     auto link = link_;
-    auto hello = co_await link->request("hello");
+    auto hello = co_await link->request(kHello);
     if (!hello) co_return hello.error();
     auto fields = pairs_of(*hello);
     if (fields["token"] != record_.token ||
@@ -175,7 +177,7 @@ Task<Result<void>> Service::State::greet() {
         link->close();
         co_return Error{Errc::forbidden, "another process answers on the shim's socket"};
     }
-    auto status = co_await link->request("status");
+    auto status = co_await link->request(kStatus);
     if (!status) co_return status.error();
     take_status(*status);
     co_return Result<void>{};
@@ -369,7 +371,8 @@ Task<Result<std::string>> Service::State::request(std::string line, std::vector<
         if (!greeted) co_return greeted.error();
     }
     auto link = link_;
-    auto answer = link ? co_await link->request(line, fds) : Result<std::string>(nobody);
+    if (!link) co_return nobody;
+    auto answer = co_await link->request(line, fds);
     if (!answer && (status_.over() || has_ended(shim_pidfd_))) co_return nobody;
     co_return answer;
 }
@@ -382,7 +385,7 @@ Task<Result<void>> Service::State::stop() {
     auto self = shared_from_this();
     if (status_.over()) co_return Result<void>{};
     if (status_.shim_alive && !has_ended(shim_pidfd_)) {
-        auto asked = co_await request("stop");
+        auto asked = co_await request(kStop);
         // TERM means the same to it, for the case that its socket is closed to us.
         if (!asked) static_cast<void>(send_signal(shim_pidfd_, SIGTERM).has_value());
         auto patience = record_.stop.timeout + kStopGrace;
@@ -425,7 +428,7 @@ Task<Result<std::vector<std::uint64_t>>> Service::State::socket_inodes() {
     }
     if (!closed_to_us) co_return all;
     // A root without CAP_SYS_PTRACE, as in a container: the shim is of the app's own user.
-    auto answer = co_await request("sockets");
+    auto answer = co_await request(kSockets);
     if (!answer) co_return answer.error();
     for (auto word : words_of(*answer))
         all.push_back(to_number(word));

@@ -1,6 +1,7 @@
 """git http-backend behind http.server. Arguments: root, token ("" = open), certificate, key ("" = plain http).
 
-Prints its port, then serves. /redirect/X answers 301 to /X, /offsite/PORT/X 301 to another port, /forbidden/X 403,
+Prints its port, then serves. /redirect/X answers 301 to /X, /offsite/PORT/X 301 to another port, /later/PORT/X
+the same once the token was given, /forbidden/X 403,
 /broken/X 500. GET /_seen lists the Authorization
 headers that came.
 """
@@ -59,6 +60,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(500)
         if token and authorization != "Basic " + base64.b64encode(f"git:{token}".encode()).decode():
             return self.answer(401, [("WWW-Authenticate", 'Basic realm="git"')])
+        if path.startswith("/later/"):
+            port, _, rest = path[len("/later/"):].partition("/")
+            return self.answer(301, [("Location", f"http://127.0.0.1:{port}/{rest}{suffix}")])
         environment = dict(
             os.environ, GIT_PROJECT_ROOT=root, GIT_HTTP_EXPORT_ALL="1", PATH_INFO=path, QUERY_STRING=query,
             REQUEST_METHOD=self.command, REMOTE_ADDR="127.0.0.1", CONTENT_TYPE=self.headers.get("Content-Type", ""),

@@ -6,23 +6,22 @@
 #include <gtest/gtest.h>
 
 #include <arpa/inet.h>
+#include <chrono>
+#include <cstdint>
 #include <fcntl.h>
+#include <filesystem>
+#include <map>
 #include <netinet/in.h>
+#include <optional>
 #include <poll.h>
 #include <signal.h>
+#include <stdexcept>
+#include <string>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <chrono>
-#include <cstdint>
-#include <filesystem>
-#include <map>
-#include <optional>
-#include <stdexcept>
-#include <string>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -37,15 +36,19 @@ struct Started {
 };
 
 // Forked from a test program that may have threads: nothing but system calls until exec.
-inline Started start(const Argv& argv, const Environment& environment = {}, const std::string& directory = "/",
-                     bool keep_errors = true) {
+inline Started start(const Argv& argv, const Environment& environment = {},
+                     const std::string& directory = "/", bool keep_errors = true) {
     std::vector<char*> arguments;
-    for (const auto& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
+    for (const auto& argument : argv)
+        arguments.push_back(const_cast<char*>(argument.c_str()));
     arguments.push_back(nullptr);
-    std::vector<std::string> pairs = {"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LANG=C.UTF-8"};
-    for (const auto& [name, value] : environment) pairs.push_back(name + "=" + value);
+    std::vector<std::string> pairs = {"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+                                      "LANG=C.UTF-8"};
+    for (const auto& [name, value] : environment)
+        pairs.push_back(name + "=" + value);
     std::vector<char*> variables;
-    for (auto& pair : pairs) variables.push_back(pair.data());
+    for (auto& pair : pairs)
+        variables.push_back(pair.data());
     variables.push_back(nullptr);
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) < 0) throw std::runtime_error("pipe");
@@ -79,17 +82,20 @@ inline std::string read_all(int fd) {
 }
 
 // Its standard output without the last line break; throws where it fails.
-inline std::string run(const Argv& argv, const Environment& environment = {}, const std::string& directory = "/") {
+inline std::string run(const Argv& argv, const Environment& environment = {},
+                       const std::string& directory = "/") {
     auto started = start(argv, environment, directory);
     auto text = read_all(started.output.get());
     int status = 0;
     ::waitpid(started.pid, &status, 0);
     if (status != 0) {
         std::string line;
-        for (const auto& argument : argv) line += argument + " ";
+        for (const auto& argument : argv)
+            line += argument + " ";
         throw std::runtime_error(line + "failed: " + text);
     }
-    while (text.ends_with('\n')) text.pop_back();
+    while (text.ends_with('\n'))
+        text.pop_back();
     return text;
 }
 
@@ -97,7 +103,8 @@ inline std::string run(const Argv& argv, const Environment& environment = {}, co
 class Server {
   public:
     Server() = default;
-    explicit Server(const Argv& argv, const Environment& environment = {}, const std::string& directory = "/")
+    explicit Server(const Argv& argv, const Environment& environment = {},
+                    const std::string& directory = "/")
         : started_(start(argv, environment, directory, false)) {}
     Server(Server&& other) noexcept : started_(std::exchange(other.started_, Started())) {}
     Server& operator=(Server&& other) noexcept {
@@ -109,7 +116,8 @@ class Server {
 
     void stop() {
         if (started_.pid <= 0) return;
-        // Its own children (a handler of a request) first go with it where it asks for that; git's end by themselves.
+        // Its own children (a handler of a request) first go with it where it asks for that; git's
+        // end by themselves.
         ::kill(started_.pid, SIGTERM);
         ::kill(started_.pid, SIGKILL);
         ::waitpid(started_.pid, nullptr, 0);
@@ -121,7 +129,8 @@ class Server {
     std::string first_line() const {
         std::string line;
         char c = 0;
-        while (::read(started_.output.get(), &c, 1) == 1 && c != '\n') line.push_back(c);
+        while (::read(started_.output.get(), &c, 1) == 1 && c != '\n')
+            line.push_back(c);
         return line;
     }
 

@@ -35,21 +35,18 @@ class TemporaryDirectory {
 };
 
 inline Environment git_environment() {
-    return {{"GIT_CONFIG_GLOBAL", "/dev/null"},
-            {"GIT_CONFIG_SYSTEM", "/dev/null"},
-            {"GIT_AUTHOR_NAME", "Ada"},
-            {"GIT_AUTHOR_EMAIL", "ada@example.com"},
-            {"GIT_COMMITTER_NAME", "Ada"},
-            {"GIT_COMMITTER_EMAIL", "ada@example.com"},
-            {"GIT_ALLOW_PROTOCOL", "file"},
-            {"HOME", "/nonexistent"}};
+    return {{"GIT_CONFIG_GLOBAL", "/dev/null"}, {"GIT_CONFIG_SYSTEM", "/dev/null"},
+            {"GIT_AUTHOR_NAME", "Ada"},         {"GIT_AUTHOR_EMAIL", "ada@example.com"},
+            {"GIT_COMMITTER_NAME", "Ada"},      {"GIT_COMMITTER_EMAIL", "ada@example.com"},
+            {"GIT_ALLOW_PROTOCOL", "file"},     {"HOME", "/nonexistent"}};
 }
 
 // A repository with a work tree, and a bare one that it pushes to.
 class GitRepository {
   public:
     // Below `parent`: NAME (work tree) and NAME.git (bare).
-    GitRepository(const std::filesystem::path& parent, const std::string& name, const Argv& init = {})
+    GitRepository(const std::filesystem::path& parent, const std::string& name,
+                  const Argv& init = {})
         : work_(parent / name), bare_(parent / (name + ".git")) {
         Argv bare_argv = {"git", "init", "-q", "--bare", "-b", "main"};
         Argv work_argv = {"git", "init", "-q", "-b", "main"};
@@ -90,7 +87,8 @@ class GitRepository {
     }
     // All branches and tags; branches that are gone here are deleted there.
     void push() const {
-        git({"push", "-q", "--force", "--prune", "origin", "refs/heads/*:refs/heads/*", "refs/tags/*:refs/tags/*"});
+        git({"push", "-q", "--force", "--prune", "origin", "refs/heads/*:refs/heads/*",
+             "refs/tags/*:refs/tags/*"});
     }
 
     // An object of any content, without git's checks.
@@ -113,11 +111,13 @@ class GitRepository {
 };
 
 // An entry of a raw tree object, whatever the name.
-inline std::string tree_entry(std::string_view mode, std::string_view name, std::string_view hex_id) {
+inline std::string tree_entry(std::string_view mode, std::string_view name,
+                              std::string_view hex_id) {
     std::string entry(mode);
     entry.append(" ").append(name).push_back('\0');
     for (std::size_t i = 0; i + 1 < hex_id.size(); i += 2) {
-        entry.push_back(static_cast<char>(std::stoi(std::string(hex_id.substr(i, 2)), nullptr, 16)));
+        entry.push_back(
+            static_cast<char>(std::stoi(std::string(hex_id.substr(i, 2)), nullptr, 16)));
     }
     return entry;
 }

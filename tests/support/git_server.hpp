@@ -5,11 +5,9 @@
 
 #include <fmt/format.h>
 
-#include <unistd.h>
-
 #include <pwd.h>
-
 #include <string>
+#include <unistd.h>
 
 namespace belay::test {
 
@@ -18,13 +16,16 @@ class GitDaemon {
   public:
     explicit GitDaemon(const std::filesystem::path& root)
         : port_(free_port()),
-          server_({"git", "daemon", "--export-all", "--reuseaddr", "--listen=127.0.0.1",
-                   "--port=" + std::to_string(port_), "--base-path=" + root.string(), root.string()},
-                  with_safe_directory()) {
+          server_(
+              {"git", "daemon", "--export-all", "--reuseaddr", "--listen=127.0.0.1",
+               "--port=" + std::to_string(port_), "--base-path=" + root.string(), root.string()},
+              with_safe_directory()) {
         wait_for_port(port_);
     }
     std::uint16_t port() const { return port_; }
-    std::string url(const std::string& name) const { return fmt::format("git://127.0.0.1:{}/{}", port_, name); }
+    std::string url(const std::string& name) const {
+        return fmt::format("git://127.0.0.1:{}/{}", port_, name);
+    }
 
     static Environment with_safe_directory() {
         auto environment = git_environment();
@@ -39,15 +40,16 @@ class GitDaemon {
     Server server_;
 };
 
-// git http-backend behind a small server; see git_http_server.py for the paths with a meaning of their own.
+// git http-backend behind a small server; see git_http_server.py for the paths with a meaning of
+// their own.
 class GitHttpServer {
   public:
     // With a token, user "git" and it are asked for. With a certificate and key it speaks https.
     explicit GitHttpServer(const std::filesystem::path& root, const std::string& token = "",
                            const std::string& certificate = "", const std::string& key = "")
         : secure_(!certificate.empty()),
-          server_({"/usr/bin/python3", BELAY_SOURCE_DIR "/tests/support/git_http_server.py", root.string(), token,
-                   certificate, key},
+          server_({"/usr/bin/python3", BELAY_SOURCE_DIR "/tests/support/git_http_server.py",
+                   root.string(), token, certificate, key},
                   GitDaemon::with_safe_directory()),
           port_(static_cast<std::uint16_t>(std::stoi(server_.first_line()))) {}
     std::uint16_t port() const { return port_; }
@@ -61,12 +63,13 @@ class GitHttpServer {
     std::uint16_t port_;
 };
 
-// Hands on what `target` sends, up to so many bytes, then is silent for ever. 0: says nothing at all.
+// Hands on what `target` sends, up to so many bytes, then is silent for ever. 0: says nothing at
+// all.
 class StallingServer {
   public:
     StallingServer(std::uint16_t target, std::size_t bytes)
-        : server_({"/usr/bin/python3", BELAY_SOURCE_DIR "/tests/support/stalling_proxy.py", std::to_string(target),
-                   std::to_string(bytes)}),
+        : server_({"/usr/bin/python3", BELAY_SOURCE_DIR "/tests/support/stalling_proxy.py",
+                   std::to_string(target), std::to_string(bytes)}),
           port_(static_cast<std::uint16_t>(std::stoi(server_.first_line()))) {}
     std::uint16_t port() const { return port_; }
 
@@ -78,14 +81,16 @@ class StallingServer {
 // sshd, as whoever runs the test, with host keys and authorized keys of its own.
 class SshServer {
   public:
-    explicit SshServer(const std::filesystem::path& directory) : directory_(directory), port_(free_port()) {
+    explicit SshServer(const std::filesystem::path& directory)
+        : directory_(directory), port_(free_port()) {
         std::filesystem::create_directories(directory);
         make_key("ed25519", "host_ed25519");
         make_key("ecdsa", "host_ecdsa");
         make_key("ed25519", "client");
         make_key("rsa", "client_rsa");
         make_key("ed25519", "stranger");
-        std::ofstream(directory / "authorized") << public_key("client") << '\n' << public_key("client_rsa") << '\n';
+        std::ofstream(directory / "authorized") << public_key("client") << '\n'
+                                                << public_key("client_rsa") << '\n';
         start();
     }
 
@@ -94,8 +99,8 @@ class SshServer {
         if (::geteuid() == 0) ::mkdir("/run/sshd", 0755);
         auto in = [this](const char* name) { return (directory_ / name).string(); };
         std::ofstream(directory_ / "config")
-            << "ListenAddress 127.0.0.1\nPort " << port_ << "\nHostKey " << in("host_ed25519") << "\nHostKey "
-            << in("host_ecdsa") << "\nAuthorizedKeysFile " << in("authorized")
+            << "ListenAddress 127.0.0.1\nPort " << port_ << "\nHostKey " << in("host_ed25519")
+            << "\nHostKey " << in("host_ecdsa") << "\nAuthorizedKeysFile " << in("authorized")
             << "\nStrictModes no\nUsePAM no\nPidFile none\nPasswordAuthentication no\n"
                "PermitRootLogin prohibit-password\nKbdInteractiveAuthentication no\n"
                "SetEnv GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=*\n";
@@ -130,7 +135,8 @@ class SshServer {
 
   private:
     void make_key(const std::string& type, const std::string& name) const {
-        run({"ssh-keygen", "-q", "-t", type, "-N", "", "-C", name, "-f", (directory_ / name).string()});
+        run({"ssh-keygen", "-q", "-t", type, "-N", "", "-C", name, "-f",
+             (directory_ / name).string()});
     }
 
     std::filesystem::path directory_;

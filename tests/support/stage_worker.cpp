@@ -1,4 +1,5 @@
-// `stage_worker stage fetch|export|tips|diff`: what `belay stage …` does, for tests that need an executable.
+// `stage_worker stage fetch|export|tips|diff`: what `belay stage …` does, for tests that need an
+// executable.
 #include <belay/git/worker.hpp>
 
 #include <cstdio>

@@ -32,6 +32,9 @@ Result<RepositoryUrl> parse_repository_url(std::string_view text);
 // Errc::forbidden names the scheme and the key that would allow it.
 Result<void> check_scheme(const RepositoryUrl& url, const std::vector<std::string>& allow);
 
+// The same server by the same protocol: what one may be told, the other may.
+bool same_host(const RepositoryUrl& left, const RepositoryUrl& right);
+
 // The text without "user:password@" wherever an address stands in it, for messages and logs.
 std::string scrub_credentials(std::string_view text);
 

@@ -37,7 +37,8 @@ TEST_F(Export, WritesExactlyTheCommit) {
 }
 
 TEST_F(Export, ManyFilesByTwoThreadsAreAllThere) {
-    for (int i = 0; i < 1200; ++i) repository.write(fmt::format("d{}/f{}", i % 37, i), std::to_string(i));
+    for (int i = 0; i < 1200; ++i)
+        repository.write(fmt::format("d{}/f{}", i % 37, i), std::to_string(i));
     repository.commit("Add many");
     repository.push();
     auto exported = export_tree(job());
@@ -82,7 +83,8 @@ TEST_F(Export, RefusesADirectoryThatIsNotEmpty) {
 }
 
 TEST_F(Export, WarnsOfLfsPointers) {
-    repository.commit_file("big.bin", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n");
+    repository.commit_file(
+        "big.bin", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n");
     repository.push();
     auto exported = export_tree(job());
     ASSERT_TRUE(succeeded(exported));

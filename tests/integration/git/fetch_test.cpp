@@ -148,7 +148,8 @@ TEST_F(Fetch, NamesTheBranchesWhereTheOneIsMissing) {
     auto wanted = order();
     wanted.job.wanted.branch = "master";
     EXPECT_THAT(failure_of(fetch(wanted)), StartsWith("sha_unavailable: "));
-    EXPECT_THAT(failure_of(fetch(wanted)), HasSubstr("no branch \"master\"; there are: develop, main"));
+    EXPECT_THAT(failure_of(fetch(wanted)),
+                HasSubstr("no branch \"master\"; there are: develop, main"));
 }
 
 TEST_F(Fetch, AcceptsABranchThatBecameADirectoryOfBranches) {
@@ -192,9 +193,11 @@ TEST_F(Fetch, ReadsAWorkTreeALinkedOneAndOneThatBorrowsObjects) {
     auto linked = directory / "linked";
     auto borrower = directory / "borrower";
     repository.git({"worktree", "add", "-q", "--detach", linked.string()});
-    run({"git", "clone", "-q", "--shared", "--bare", repository.work().string(), borrower.string()}, git_environment());
+    run({"git", "clone", "-q", "--shared", "--bare", repository.work().string(), borrower.string()},
+        git_environment());
     for (const auto& source : {repository.work(), linked, borrower}) {
-        auto fetched = fetch(fetch_order("file://" + source.string(), directory / (source.filename().string() + ".m")));
+        auto fetched = fetch(fetch_order("file://" + source.string(),
+                                         directory / (source.filename().string() + ".m")));
         ASSERT_TRUE(succeeded(fetched)) << source;
         EXPECT_EQ(fetched->commit, commit);
     }
@@ -206,8 +209,11 @@ TEST_F(Fetch, RefusesAShallowSourceAndASha256One) {
     repository.commit_file("a", "1");
     repository.commit_file("a", "2");
     auto shallow = directory / "shallow";
-    run({"git", "clone", "-q", "--depth=1", "file://" + repository.work().string(), shallow.string()}, git_environment());
-    EXPECT_THAT(failure_of(fetch(fetch_order(shallow.string(), directory / "m1"))), HasSubstr("shallow"));
+    run({"git", "clone", "-q", "--depth=1", "file://" + repository.work().string(),
+         shallow.string()},
+        git_environment());
+    EXPECT_THAT(failure_of(fetch(fetch_order(shallow.string(), directory / "m1"))),
+                HasSubstr("shallow"));
     GitRepository modern(directory.path(), "modern", {"--object-format=sha256"});
     modern.commit_file("a", "1");
     EXPECT_THAT(failure_of(fetch(fetch_order(modern.work().string(), directory / "m2"))),
@@ -236,7 +242,7 @@ TEST_F(Fetch, MakesADamagedMirrorAnew) {
     repository.commit_file("a", "1");
     repository.push();
     run({"git", "gc", "-q"}, git_environment(), repository.bare().string());
-    for (const char* wound : {"HEAD", "objects", "config", "pack"}) {
+    for (const char* wound : {"objects", "config", "refs", "pack"}) {
         ASSERT_TRUE(succeeded(fetch(order())));
         if (std::string_view(wound) == "pack") {
             for (const auto& entry : fs::directory_iterator(mirror / "objects/pack")) {
@@ -247,7 +253,7 @@ TEST_F(Fetch, MakesADamagedMirrorAnew) {
         } else if (fs::is_directory(mirror / wound)) {
             fs::remove_all(mirror / wound);
         } else {
-            std::ofstream(mirror / wound) << "[damaged";
+            std::ofstream(mirror / wound) << "damaged [=";
         }
         auto run = run_worker("fetch", git::encode(order()));
         auto fetched = git::decode_fetched(run.result);
@@ -262,8 +268,10 @@ TEST_F(Fetch, LetsTwoJobsOnOneMirrorTakeTurns) {
     repository.commit_file("a", "1");
     repository.push();
     std::vector<RunningWorker> workers;
-    for (int i = 0; i < 4; ++i) workers.push_back(start_worker("fetch", git::encode(order())));
-    for (auto& worker : workers) EXPECT_TRUE(succeeded(git::decode_fetched(worker.finish().result)));
+    for (int i = 0; i < 4; ++i)
+        workers.push_back(start_worker("fetch", git::encode(order())));
+    for (auto& worker : workers)
+        EXPECT_TRUE(succeeded(git::decode_fetched(worker.finish().result)));
 }
 
 TEST_F(Fetch, RefusesAnAddressThatIsNotAllowed) {

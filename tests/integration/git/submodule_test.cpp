@@ -21,10 +21,13 @@ struct Submodule : ExportFixture {
     }
 
     void add(const std::string& url) const {
-        repository.write(".gitmodules", fmt::format("[submodule \"vendor/lib\"]\n\tpath = vendor/lib\n\turl = {}\n", url));
+        repository.write(
+            ".gitmodules",
+            fmt::format("[submodule \"vendor/lib\"]\n\tpath = vendor/lib\n\turl = {}\n", url));
         repository.write("main.js", "main");
         repository.git({"add", "-A"});
-        repository.git({"update-index", "--add", "--cacheinfo", "160000," + library_commit + ",vendor/lib"});
+        repository.git(
+            {"update-index", "--add", "--cacheinfo", "160000," + library_commit + ",vendor/lib"});
         repository.git({"commit", "-q", "-m", "Use the library"});
         repository.push();
     }
@@ -45,7 +48,8 @@ struct Submodule : ExportFixture {
 TEST_F(Submodule, IsRefusedWithTheCureUnlessTheFileSays) {
     add("../library.git");
     EXPECT_THAT(failure_of(export_tree(job())),
-                AllOf(StartsWith("tree_refused: "), HasSubstr("vendor/lib"), HasSubstr("submodules = true")));
+                AllOf(StartsWith("tree_refused: "), HasSubstr("vendor/lib"),
+                      HasSubstr("submodules = true")));
 }
 
 TEST_F(Submodule, IsLeftEmptyWhereTheFileSaysFalse) {
@@ -99,7 +103,8 @@ TEST_F(Submodule, OneThatContainsItselfEnds) {
     for (int i = 0; i < 8; ++i) {
         library.write(".gitmodules", "[submodule \"me\"]\n path = me\n url = ../library.git\n");
         library.git({"add", "-A"});
-        library.git({"update-index", "--add", "--cacheinfo", "160000," + library.git({"rev-parse", "HEAD"}) + ",me"});
+        library.git({"update-index", "--add", "--cacheinfo",
+                     "160000," + library.git({"rev-parse", "HEAD"}) + ",me"});
         library.git({"commit", "-q", "-m", "Once more"});
     }
     library.push();
@@ -123,7 +128,8 @@ TEST_F(Submodule, TokenIsNotSentToAnotherHost) {
     add(thief.url("library.git"));
     auto wanted = order(server.url("shop.git"));
     wanted.job.access.token = Secret("s3cret");
-    EXPECT_THAT(failure_of(fetch(wanted)), AllOf(StartsWith("auth_failed: "), HasSubstr("vendor/lib")));
+    EXPECT_THAT(failure_of(fetch(wanted)),
+                AllOf(StartsWith("auth_failed: "), HasSubstr("vendor/lib")));
     EXPECT_EQ(run({"curl", "-s", thief.url("_seen")}), "");
 }
 

@@ -1,10 +1,10 @@
 // Runs a worker as the daemon would, but for the shim, and waits for its result.
 #pragma once
 
-#include <belay/git/worker.hpp>
-
 #include "git/order.hpp"
 #include "support/git_repository.hpp"
+
+#include <belay/git/worker.hpp>
 
 #include <sys/mman.h>
 
@@ -95,7 +95,8 @@ template <class T>
 template <class T>
 std::string failure_of(const git::Outcome<T>& outcome) {
     if (outcome) return "succeeded";
-    return fmt::format("{}: {}", ports::to_string(outcome.error().error.reason), outcome.error().error.message);
+    return fmt::format("{}: {}", ports::to_string(outcome.error().error.reason),
+                       outcome.error().error.message);
 }
 
 }  // namespace belay::test
