@@ -207,8 +207,9 @@ listen = ["127.0.0.1:{self.proxy_port}"]
 
     # --- the daemon
     def start(self, wait=True, **environment):
-        self.daemon = subprocess.Popen([BELAY, "serve"], env=self.environment(**environment), stdin=subprocess.DEVNULL,
-                                       stdout=open(self.log, "a"), stderr=subprocess.STDOUT)
+        with open(self.log, "a") as log:
+            self.daemon = subprocess.Popen([BELAY, "serve"], env=self.environment(**environment), stdin=subprocess.DEVNULL,
+                                           stdout=log, stderr=subprocess.STDOUT)
         if wait:
             self.wait_ready()
         return self
