@@ -96,6 +96,7 @@ Task<Result<void>> DataPlane::start(domain::ServerConfig server) {
     spec.cwd = "/";
     spec.log_path = options_.log_path;
     spec.policy = RestartPolicy::always;
+    spec.first_backoff = Millis{20};  // users wait in its queue
     std::vector<sys::BoundListener> held;
     std::vector<std::string> bound;
     for (const auto& address : server_.proxy_listen) {

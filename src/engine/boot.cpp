@@ -299,6 +299,7 @@ Task<void> EngineCore::resume(AppContext& app) {
     Deployer deployer(services_, app);
     co_await deployer.run(Effect::none);
     app.active.reset();
+    app.watch_wake.set();
     app.lane_wake.set();
 }
 

@@ -84,6 +84,10 @@ Task<Result<HookAnswer>> EngineCore::submit(std::string name, std::string forge,
     delivery.body_digest = body_digest;
     if (push.repository) delivery.repository = push.repository->full_name;
     auto matched = match(push, *app->config);
+    if (matched.change && app->config->target != domain::Target::service) {
+        matched.change.reset();
+        matched.reason = "not_in_effect: only apps with [service] are deployed yet";
+    }
     if (matched.change) {
         auto duplicate = co_await duplicate_of(*app, *matched.change, body_digest);
         if (!duplicate) co_return duplicate.error();

@@ -101,6 +101,9 @@ Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deplo
         if (!app.config)
             co_return Error{Errc::conflict, fmt::format("{} has no valid configuration: {}",
                                                         app.name, app.config_error)};
+        if (app.config->target != domain::Target::service)
+            co_return Error{Errc::conflict,
+                            fmt::format("{}: only apps with [service] are deployed yet", app.name)};
         deployment.release = ++app.record.last_release;
         deployment.config = app.config_hash;
         more.emplace_back(ports::PutConfig{app.config_hash, app.config_json});
@@ -224,6 +227,7 @@ Task<bool> EngineCore::work_on_next(AppContext& app) {
         co_await deployer.run(Effect::none);
     }
     app.active.reset();
+    app.watch_wake.set();
     co_return true;
 }
 

@@ -104,9 +104,6 @@ bool same_repository(const domain::Repository& named, std::string_view configure
         if (place.host == own.host) comparable = true;
     }
     if (comparable) return false;
-    // A forge's payload can't name a path on this machine; the commit must exist there all the
-    // same.
-    if (own.host.empty()) return true;
     return std::any_of(places.begin(), places.end(), [&](const RepositoryPlace& place) {
         return lower(last_part(place.path)) == lower(last_part(own.path));
     });

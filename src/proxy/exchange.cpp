@@ -13,6 +13,10 @@ namespace belay::proxy {
 namespace {
 
 constexpr int kAttemptsMax = 8;
+// How long a request waits while no instance takes connections, and how often it looks: an automatic rollback takes some
+// milliseconds, a first restart a second.
+constexpr Millis kRefusedPatience{700};
+constexpr Millis kRefusedPause{10};
 
 // An instance's share of the work, for choosing the least busy.
 class Busy {
@@ -72,6 +76,7 @@ Flow<After> Exchange::run() {
     }
     client_.observe(this);
     auto attempt = Attempt::again;
+    const auto patience = plane_.loop.now_us() + kRefusedPatience.count() * 1000;
     for (int tries = 0; attempt == Attempt::again && tries < kAttemptsMax; ++tries) {
         upstream_.reset();
         live_ = plane_.routing.table().find(listener_name_, head_.host, head_.target);
@@ -90,6 +95,13 @@ Flow<After> Exchange::run() {
         }
         claim_ = Claim(release_);
         attempt = co_await this->attempt();
+        // Nothing was sent: an app that just died is being restarted, or replaced by the release before.
+        if (attempt == Attempt::refused && plane_.loop.now_us() < patience) {
+            co_await Sleep(plane_.loop, kRefusedPause);
+            if (client_.broken()) co_return co_await answer_failure(Attempt::client_gone);
+            attempt = Attempt::again;
+            tries = -1;
+        }
     }
     if (attempt == Attempt::answered) co_return after_;
     co_return co_await answer_failure(attempt);
@@ -225,7 +237,8 @@ Exchange::Attempt Exchange::judge_silence(Io status) {
         ++release_->counters.timeouts;
         return Attempt::late;
     }
-    if (!answer_begun_ && upstream_->reused && repeatable()) {
+    // A kept connection may have been closed before the request came; an app that died took it along. Once more, then.
+    if (!answer_begun_ && repeatable() && (upstream_->reused || !std::exchange(repeated_, true))) {
         fresh_only_ = true;
         return Attempt::again;
     }

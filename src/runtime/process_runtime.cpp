@@ -73,6 +73,7 @@ sys::ServiceSpec service_spec(const ports::ProcessSpec& spec) {
     service.program.limits = spec.limits;
     service.program.cgroup = spec.cgroup;
     service.program.stop = spec.stop;
+    service.program.first_backoff = spec.first_backoff;
     for (const auto& listener : spec.listeners)
         service.program.listeners.push_back({listener.fd, listener.name});
     return service;

@@ -74,6 +74,7 @@ class Reader {
         if (equal(key, "fsize")) return parse_number(value, spec_.fsize);
         if (equal(key, "as")) return parse_number(value, spec_.as);
         if (equal(key, "stop-timeout")) return parse_number(value, spec_.stop_timeout_ms);
+        if (equal(key, "first-backoff")) return parse_number(value, spec_.first_backoff_ms);
         if (equal(key, "umask")) {
             if (!parse_number(value, number, 8) || number > 0777) return false;
             spec_.mask = static_cast<mode_t>(number);

@@ -40,6 +40,7 @@ struct Spec {
     int stop_signal = 15;
     StopTo stop_to = StopTo::tree;
     std::uint64_t stop_timeout_ms = 30'000;
+    std::uint64_t first_backoff_ms = 1'000;
     const char* listener_names[kMaxListeners];
     unsigned listener_count = 0;
 };

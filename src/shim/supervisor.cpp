@@ -16,7 +16,6 @@ namespace belay::shim {
 
 namespace {
 
-constexpr std::uint64_t kFirstBackoff = 1000;
 constexpr std::uint64_t kLongestBackoff = 60'000;
 constexpr std::uint64_t kSteadyRun = 60'000;  // ran so long: its next failure is a new one
 constexpr unsigned kBusyPasses = 200;         // before a kill starts to pause between passes
@@ -193,7 +192,7 @@ void Supervisor::end_run() {
 void Supervisor::schedule_restart() {
     auto now = steady_ms();
     if (backoff_ms_ == 0 || now - started_ms_ >= kSteadyRun)
-        backoff_ms_ = kFirstBackoff;
+        backoff_ms_ = spec_.first_backoff_ms;
     else
         backoff_ms_ = backoff_ms_ * 2 < kLongestBackoff ? backoff_ms_ * 2 : kLongestBackoff;
     restart_at_ = now + backoff_ms_;

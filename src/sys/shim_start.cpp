@@ -81,6 +81,7 @@ void add_program(SpecText& text, const Program& program) {
     text.add("stop-signal", static_cast<std::uint64_t>(program.stop.signal));
     text.add("stop-to", program.stop.to == StopTo::tree ? "tree" : "main");
     text.add("stop-timeout", static_cast<std::uint64_t>(program.stop.timeout.count()));
+    text.add("first-backoff", static_cast<std::uint64_t>(program.first_backoff.count()));
     for (const auto& listener : program.listeners)
         text.add("listener", listener.name);
 }

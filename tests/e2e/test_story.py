@@ -177,7 +177,7 @@ class Pushes(TestCase):
         other = m.deliver("shop", r, commit, ref="refs/heads/feature")
         self.assertEqual((other["status"], other["decision"]), (200, "ignored"))
         self.assertIn("feature", other["reason"])
-        gone = m.deliver("shop", r, "0" * 40)
+        gone = m.deliver("shop", r, commit, body=json.dumps({"ref": "refs/heads/main", "before": commit, "after": "0" * 40, "created": False, "deleted": True, "forced": False, "head_commit": None, "commits": [], "repository": {"full_name": "octo/shop"}}).encode())
         self.assertEqual((gone["status"], gone["decision"]), (200, "ignored"))
         unsigned = m.deliver("shop", r, commit, secret=None)
         wrong = m.deliver("shop", r, commit, secret="wrong")

@@ -61,13 +61,13 @@ class Transports(TestCase):
         root = os.path.dirname(self.repository.bare)
         self.serve(["git", "daemon", "--export-all", "--reuseaddr", "--listen=127.0.0.1", f"--port={port}", f"--base-path={root}",
                     root], port)
-        self.story(f"git://127.0.0.1:{port}/origin.git")
+        self.story(f"git://127.0.0.1:{port}/shop.git")
 
     def test_smart_http(self):
         server = self.serve([sys.executable, os.path.join(HERE, "../support/git_http_server.py"),
                              os.path.dirname(self.repository.bare), "", "", ""])
         port = int(server.stdout.readline())
-        self.story(f"http://127.0.0.1:{port}/origin.git")
+        self.story(f"http://127.0.0.1:{port}/shop.git")
 
     def test_ssh(self):
         sshd = shutil.which("sshd", path="/usr/sbin:/usr/bin")
@@ -110,7 +110,7 @@ SetEnv GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=*
         self.addCleanup(silent.close)
         silent.bind(("127.0.0.1", 0))
         silent.listen(16)
-        m.app("shop", f"git://127.0.0.1:{silent.getsockname()[1]}/origin.git", STAGES)
+        m.app("shop", f"git://127.0.0.1:{silent.getsockname()[1]}/shop.git", STAGES)
         m.cli("reload")
         answer = m.deliver("shop", r, r.commit("r2"))
         began = time.monotonic()

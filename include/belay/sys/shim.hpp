@@ -33,6 +33,7 @@ struct Program {
     mode_t umask = 022;
     std::string cgroup;  // directory to join; empty: none
     StopRule stop;
+    Millis first_backoff{1'000};  // before the first restart; doubles up to a minute
     std::vector<NamedFd> listeners;
 };
 

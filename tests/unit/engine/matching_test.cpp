@@ -70,7 +70,8 @@ TEST(SameRepository, ComparesHostAndPathHoweverTheAddressIsWritten) {
     // A mirror or an ssh alias: the name decides.
     EXPECT_TRUE(same_repository(acme, "git@work:acme/shop.git"));
     EXPECT_FALSE(same_repository(acme, "git@work:acme/blog.git"));
-    EXPECT_TRUE(same_repository(acme, "/srv/git/mirror.git"));
+    EXPECT_TRUE(same_repository(acme, "/srv/git/shop.git"));
+    EXPECT_FALSE(same_repository(acme, "/srv/git/blog.git"));
 }
 
 TEST(SameRepository, ComparesPathsOnThisMachineExactly) {
