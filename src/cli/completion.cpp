@@ -24,6 +24,7 @@ std::vector<Word> words_after(std::string_view path) {
             continue;
         words.push_back({word, rest == word ? std::string(command.summary) : "..."});
     }
+    if (path == "completion") words.insert(words.end(), {{"bash", ""}, {"zsh", ""}, {"fish", ""}});
     const auto* command = find_command(path);
     if (command)
         for (const auto& option : command->options)
@@ -106,10 +107,10 @@ std::string zsh() {
         "#compdef belay\n"
         "# zsh completion of belay: `belay completion zsh > \"${fpath[1]}/_belay\"`\n"
         "_belay() {\n"
-        "    local path= ; local -a offered apps\n"
-        "    (( CURRENT > 2 )) && path=${words[2]}\n"
-        "    (( CURRENT > 3 )) && [[ $path == (secret|hook) ]] && path=\"$path ${words[3]}\"\n"
-        "    case $path in\n";
+        "    local given= ; local -a offered apps\n"  // `path` is PATH to zsh
+        "    (( CURRENT > 2 )) && given=${words[2]}\n"
+        "    (( CURRENT > 3 )) && [[ $given == (secret|hook) ]] && given=\"$given ${words[3]}\"\n"
+        "    case $given in\n";
     for (const auto& path : paths()) {
         text += fmt::format("    '{}')\n        offered=(", path);
         for (const auto& word : words_after(path)) {

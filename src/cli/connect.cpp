@@ -8,6 +8,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 namespace belay::cli {
@@ -33,16 +34,29 @@ Result<void> wait_connected(int fd, Deadline deadline, const std::string& what) 
 Result<void> start_connect(int fd, const sockaddr* address, socklen_t size, Deadline deadline,
                            const std::string& what) {
     if (::connect(fd, address, size) == 0) return {};
-    // EAGAIN of a Unix socket: its queue is full, so a daemon is there but has no time
+    // EAGAIN: the queue stayed full, so a daemon is there but has no time
     if (errno == EAGAIN) return Error{Errc::timeout, what + ": the daemon is too busy to answer"};
     if (errno != EINPROGRESS) return errno_error(errno, what);
     return wait_connected(fd, deadline, what);
+}
+
+// Unix sockets wait for a place in a full queue, for as long as this says (unix(7), socket(7)).
+void limit_connect(int fd, Deadline deadline) {
+    auto left =
+        std::chrono::ceil<std::chrono::microseconds>(deadline - std::chrono::steady_clock::now())
+            .count();
+    left = std::max<std::int64_t>(left, 1);  // zero would mean for ever
+    timeval limit{};
+    limit.tv_sec = left / 1'000'000;
+    limit.tv_usec = left % 1'000'000;
+    ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 }
 
 Result<Descriptor> connect_unix(const std::string& path, Deadline deadline) {
     auto what = "connecting to " + path;
     Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!fd) return errno_error(errno, what);
+    limit_connect(fd.get(), deadline);
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     auto name = path;

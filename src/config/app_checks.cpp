@@ -40,7 +40,7 @@ void check_source(Reading& reading, const AppConfig& app, const AppContext& cont
     else
         check_scheme(reading, app, context);
     if (app.branch.empty() && app.tags.empty())
-        reading.error_at("branch", "is empty, and there is no tags: nothing would be followed");
+        reading.error_at("branch", "is empty, and tags is not given: nothing would be followed");
     if (!app.poll && app.webhook.secrets.empty())
         reading.error_at("poll", fmt::format("is off, and there is no webhook secret "
                                              "(secrets/{0}.hook): no push would be noticed; "

@@ -54,7 +54,7 @@ Key<Step> secrets_key() {
 Keys<Step> step_keys() {
     return {
         key("run", command_kind(), &Step::run,
-            "needed: a text runs under `sh -euc`, an array is executed as it is"),
+            "needed: a string runs under `sh -euc`, an array is executed as it is"),
         timeout_key(),
         key("silence", duration_kind(kTick, "\"10m\""), &Step::silence,
             "without output; then the step is stopped"),
@@ -111,7 +111,7 @@ Keys<AppConfig> path_filter_keys() {
 Keys<Credentials> credential_keys() {
     return {
         key("token", secret_kind(), &Credentials::token, "for https"),
-        key("username", text_kind("a text", "\"deploy\"", check_text), &Credentials::username,
+        key("username", text_kind("a string", "\"deploy\"", check_text), &Credentials::username,
             "for https; empty: what the forge expects beside a token"),
         key("ca", text_kind("a path", "\"/etc/ssl/company.pem\"", check_absolute_path),
             &Credentials::ca, "a private CA's file, in place of the system's"),
@@ -140,7 +140,7 @@ Keys<Health> health_keys() {
     return {
         key("type", choice({"http", "tcp", "exec", "none"}), &Health::type,
             "`http` where path or url is given, else `tcp`",
-            {"only http and tcp are probed yet", {"\"http\"", "\"tcp\""}}),
+            {"only \"http\" and \"tcp\" are probed", {"\"http\"", "\"tcp\""}}),
         key("path", text_kind("a path", "\"/healthz\"", check_request_path), &Health::path,
             "asked on the release's own port"),
         key("url", text_kind("a URL", "\"http://127.0.0.1:9000/up\"", check_probe_url),
@@ -152,7 +152,7 @@ Keys<Health> health_keys() {
                    "Host is the first of traffic.hosts, X-Forwarded-Proto as users come"),
         key("expect_status", statuses_kind(), &Health::expect_status,
             "redirects are judged, not followed"),
-        key("expect_body", text_kind("a text", "\"ok\"", check_text), &Health::expect_body,
+        key("expect_body", text_kind("a string", "\"ok\"", check_text), &Health::expect_body,
             "must be part of the answer"),
         key("interval", duration_kind(kTick, "\"1s\""), &Health::interval,
             "while verifying and baking"),

@@ -80,7 +80,7 @@ Result<ListenAddress> parse_listen(std::string_view text) {
     int port = 0;
     if (parse_number(text, port))
         return wrong(fmt::format(
-            "is written \":{0}\" for all addresses or \"127.0.0.1:{0}\" for this machine alone",
+            "\"{0}\": write \":{0}\" for all addresses or \"127.0.0.1:{0}\" for this machine alone",
             text));
     auto colon = text.rfind(':');
     if (colon == text.npos || colon + 1 == text.size())
@@ -97,8 +97,9 @@ Result<ListenAddress> parse_listen(std::string_view text) {
     }
     if (is_v6(std::string(text)) || host.find(':') != host.npos)
         return wrong("an IPv6 address stands in brackets: \"[::1]:3000\"");
-    if (host == "localhost") return wrong(fmt::format("is written \"127.0.0.1:{}\"", port));
-    if (host == "*") return wrong(fmt::format("is written \":{}\" for all addresses", port));
+    if (host == "localhost")
+        return wrong(fmt::format("\"localhost:{0}\": write \"127.0.0.1:{0}\"", port));
+    if (host == "*") return wrong(fmt::format("\"*:{0}\": write \":{0}\" for all addresses", port));
     if (!is_v4(std::string(host)))
         return wrong(fmt::format("\"{}\" is no IP address; names are not looked up here", host));
     return ListenAddress{std::string(host), port};
@@ -171,7 +172,7 @@ Result<HttpUrl> parse_http_url(std::string_view text) {
     } else if (text.starts_with("http://")) {
         rest.remove_prefix(7);
     } else {
-        return wrong("begins with \"https://\" or \"http://\"");
+        return wrong("must begin with \"https://\" or \"http://\"");
     }
     if (std::any_of(text.begin(), text.end(),
                     [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; }))

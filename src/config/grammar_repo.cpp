@@ -14,6 +14,11 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kSchemes{"https", "http", "ssh", "git", "file"};
 
+constexpr std::string_view kPasswordInside =
+    "has a password or token in it, which would end up in logs: write the address without it, and "
+    "[credentials] token = { "
+    "file = \"...\" }";
+
 Error wrong(std::string message) {
     return Error{Errc::invalid, std::move(message)};
 }
@@ -40,8 +45,9 @@ Result<std::string> check_authority(std::string_view text) {
         auto [end, failure] = std::from_chars(port.data(), port.data() + port.size(), number);
         if (failure != std::errc{} || end != port.data() + port.size() || number < 1 ||
             number > 65'535)
-            return wrong(fmt::format(
-                "\"{}\" is no port; an address like git@host:path has no scheme before it", port));
+            return wrong(  // not shown: it may be a password
+                "behind the host's \":\" belongs a port; an address like git@host:path has no "
+                "scheme before it");
     }
     if (host.empty()) return wrong("the host is missing");
     if (host.starts_with('-')) return wrong("a host can't begin with \"-\"");
@@ -58,16 +64,11 @@ Result<std::string_view> without_user(std::string_view authority, std::string_vi
     auto at = authority.rfind('@');
     if (at == authority.npos) return authority;
     auto user = authority.substr(0, at);
-    if (user.find(':') != user.npos)
-        return wrong(
-            "has a password or token in it, which would end up in logs: write the address without "
-            "it, and "
-            "[credentials] token = { file = \"...\" }");
+    if (user.find(':') != user.npos) return wrong(std::string(kPasswordInside));
     if (scheme == "https" || scheme == "http")
-        return wrong(fmt::format(
-            "has a user in it: write the address without \"{}@\", and [credentials] username, "
-            "token = {{ file = \"...\" }}",
-            user.size() > 20 ? "..." : user));
+        return wrong(  // not shown: it may be a token
+            "has a user in it: write the address without it, and [credentials] username, token = { "
+            "file = \"...\" }");
     if (scheme == "git") return wrong("git:// knows no users: write the address without one");
     if (user.empty() || user.starts_with('-'))
         return wrong("a user can't be empty or begin with \"-\"");
@@ -107,6 +108,8 @@ Result<RepoAddress> parse_scp_like(std::string_view text) {
     auto path = text.substr(colon + 1);
     if (path.empty()) return wrong("names a host, but no repository on it");
     if (path.starts_with('-')) return wrong("a path can't begin with \"-\"");
+    // user:token@host/path, the scheme forgotten
+    if (path.find('@') != path.npos) return wrong(std::string(kPasswordInside));
     return RepoAddress{"ssh", *checked, std::string(path)};
 }
 
@@ -116,6 +119,7 @@ Result<RepoAddress> parse_repo(std::string_view text) {
     if (text.empty()) return wrong("is empty; write \"git@github.com:acme/shop.git\"");
     if (std::any_of(text.begin(), text.end(), is_blank_or_control))
         return wrong("has a space or control character");
+    if (text.find('\\') != text.npos) return wrong("has a backslash; paths have \"/\"");
     if (text.starts_with('-')) return wrong("an address can't begin with \"-\"");
     if (auto scheme = text.find("://"); scheme != text.npos)
         return parse_with_scheme(text.substr(0, scheme), text.substr(scheme + 3));

@@ -112,14 +112,14 @@ Result<std::string> check_socket_path(std::string_view text) {
 Result<std::string> check_request_path(std::string_view text) {
     if (text.empty()) return std::string();
     if (text.find("://") != text.npos) return wrong("is a whole URL; that is the key url's");
-    if (!text.starts_with('/')) return wrong(fmt::format("begins with a slash: \"/{}\"", text));
+    if (!text.starts_with('/')) return wrong(fmt::format("must begin with a slash: \"/{}\"", text));
     if (has_control(text) || text.find_first_of(" #") != text.npos)
         return wrong("has a space, \"#\" or control character; write them as %20 and the like");
     return std::string(text);
 }
 
 Result<std::string> check_path_prefix(std::string_view text) {
-    if (!text.starts_with('/')) return wrong(fmt::format("begins with a slash: \"/{}\"", text));
+    if (!text.starts_with('/')) return wrong(fmt::format("must begin with a slash: \"/{}\"", text));
     if (has_control(text) || text.find_first_of(" ?#%\\") != text.npos)
         return wrong("is a plain path, as in \"/shop\"");
     auto clean = clean_segments(text);
@@ -130,7 +130,7 @@ Result<std::string> check_path_prefix(std::string_view text) {
 Result<std::string> check_method(std::string_view text) {
     static constexpr std::array<std::string_view, 4> kMethods{"GET", "HEAD", "OPTIONS", "POST"};
     if (std::find(kMethods.begin(), kMethods.end(), text) == kMethods.end())
-        return wrong("is one of GET, HEAD, OPTIONS and POST");
+        return wrong("must be one of GET, HEAD, OPTIONS and POST");
     return std::string(text);
 }
 
@@ -139,7 +139,7 @@ Result<std::string> check_signal(std::string_view text) {
                                                               "USR1", "USR2", "WINCH", "KILL"};
     auto name = text.starts_with("SIG") ? text.substr(3) : text;
     if (std::find(kSignals.begin(), kSignals.end(), name) == kSignals.end())
-        return wrong("is one of TERM, INT, QUIT, HUP, USR1, USR2, WINCH and KILL");
+        return wrong("must be one of TERM, INT, QUIT, HUP, USR1, USR2, WINCH and KILL");
     return std::string(name);
 }
 

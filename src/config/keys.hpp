@@ -71,6 +71,9 @@ std::vector<KeyInfo> infos(const Keys<Owner>& keys) {
 // its table's head is.
 void complain_unknown(Reading& reading, const std::string& path, const Member& member, Place stands,
                       const std::vector<KeyInfo>& known);
+// A key of the top of the file below another table: says so, and is true.
+bool complain_misplaced(Reading& reading, const std::string& path, const Member& member,
+                        Place stands);
 void complain_no_table(Reading& reading, const std::string& path, const Value& value);
 void warn_later(Reading& reading, const std::string& path, const Value& value, const Later& later);
 
@@ -78,8 +81,9 @@ template <class Owner>
 void read_key(Reading& reading, const std::string& path, const Value& value, Owner& owner,
               const Key<Owner>& which) {
     reading.note(path, value.place);
-    warn_later(reading, path, value, which.later);
+    auto errors = reading.errors();
     which.read(reading, path, value, owner);
+    if (reading.errors() == errors) warn_later(reading, path, value, which.later);
 }
 
 template <class Owner>

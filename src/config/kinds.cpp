@@ -209,7 +209,6 @@ Kind<Millis> duration_kind(Millis least, std::string example) {
     Kind<Millis> kind{"a duration", std::move(example), {}, [](Millis value) {
                           return text(format_duration(value));
                       }};
-    if (least == Millis{0}) kind.words = "a duration";
     kind.read = [=](Reading& reading, const std::string& path, const Value& value, Millis& into) {
         if (!value.is(Value::Kind::text)) return kind.mismatch(reading, path, value);
         auto duration = parse_duration(value.text);
@@ -226,7 +225,7 @@ Kind<Millis> duration_kind(Millis least, std::string example) {
 Kind<std::optional<Millis>> duration_or_off() {
     // often enough to be a safety net, seldom enough not to be a load on somebody's server
     auto duration = duration_kind(Millis{1'000}, "\"5m\"");
-    Kind<std::optional<Millis>> kind{"a duration, or \"off\"", duration.example, {}, {}};
+    Kind<std::optional<Millis>> kind{"a duration or \"off\"", duration.example, {}, {}};
     kind.read = [=](Reading& reading, const std::string& path, const Value& value,
                     std::optional<Millis>& into) {
         if (value.is(Value::Kind::text) && value.text == "off") {
@@ -235,6 +234,7 @@ Kind<std::optional<Millis>> duration_or_off() {
         }
         if (value.is(Value::Kind::boolean) && !value.boolean)
             return reading.error(value.place, path, "is switched off by \"off\", not by false");
+        if (!value.is(Value::Kind::text)) return kind.mismatch(reading, path, value);
         auto content = into.value_or(Millis{0});
         duration.read(reading, path, value, content);
         into = content;
@@ -308,7 +308,7 @@ Kind<std::vector<std::string>> texts_kind(std::string words, std::string example
             auto checked = item.is(Value::Kind::text)
                                ? check(item.text)
                                : Result<std::string>(
-                                     Error{Errc::invalid, "wants texts such as " + kind.example +
+                                     Error{Errc::invalid, "wants strings such as " + kind.example +
                                                               ", not " + in_words(item)});
             fine = fine && checked.has_value();
             if (!checked)

@@ -123,7 +123,7 @@ Kind<std::vector<SecretRef>> secrets_kind() {
                 secrets.push_back(secret);
             reading.note(where, several ? value.items[i].place : value.place);
         }
-        if (several && count == 0)
+        if (several && count == 0 && value.place.source != Source::snapshot)
             reading.error(value.place, path, fmt::format("is empty; {}", kWays));
         into = secrets;
     };
@@ -152,9 +152,8 @@ Kind<std::map<std::string, SecretRef>> secret_table_kind() {
             SecretRef secret;
             bool possible =
                 member.value.is(Value::Kind::text) || member.value.is(Value::Kind::table);
-            if (!possible)
-                complain_unknown(reading, where, member, value.place, {});
-            else if (!name)
+            if (!possible && complain_misplaced(reading, where, member, value.place)) continue;
+            if (!name)
                 reading.error(member.key_place, where, name.error().message);
             else if (read_secret(reading, where, member.value, secret))
                 into.insert_or_assign(member.key, secret);

@@ -25,7 +25,7 @@ void read_argv(Reading& reading, const std::string& path, const Value& value,
     for (const auto& item : value.items) {
         if (!item.is(Value::Kind::text))
             return reading.error(item.place, path,
-                                 "each part of a command is a text, not " + in_words(item));
+                                 "each part of a command is a string, not " + in_words(item));
         if (has_zero(item.text)) return reading.error(item.place, path, "has a zero byte");
         argv.push_back(item.text);
     }
@@ -37,7 +37,7 @@ void read_argv(Reading& reading, const std::string& path, const Value& value,
             value.items[0].place, path,
             fmt::format(
                 "the first part of an array is the program alone, but \"{0}\" is a whole command "
-                "line: write it as a text, run = \"{0}\", or split it into its words",
+                "line: write it as a string, run = \"{0}\", or split it into its words",
                 argv[0]));
     into = domain::Command{{}, argv};
 }
@@ -116,7 +116,10 @@ Kind<domain::Environment> text_map(std::string words, std::string example, Check
             auto name = check_name(member.key);
             if (!is_scalar(member.value)) {
                 // also the fate of a key of the file's top that fell under this table
-                complain_unknown(reading, where, member, value.place, {});
+                if (!complain_misplaced(reading, where, member, value.place))
+                    reading.error(
+                        member.value.place, where,
+                        "wants a string, a number or a boolean, not " + in_words(member.value));
             } else if (!name) {
                 reading.error(member.key_place, where, name.error().message);
             } else if (has_zero(member.value.text) ||
@@ -133,7 +136,8 @@ Kind<domain::Environment> text_map(std::string words, std::string example, Check
 }  // namespace
 
 Kind<domain::Command> command_kind() {
-    Kind<domain::Command> kind{"a command (text or array)", "\"npm ci && npm run build\"", {}, {}};
+    Kind<domain::Command> kind{
+        "a command (string or array)", "\"npm ci && npm run build\"", {}, {}};
     kind.read = [=](Reading& reading, const std::string& path, const Value& value,
                     domain::Command& into) {
         if (value.is(Value::Kind::list)) return read_argv(reading, path, value, into);

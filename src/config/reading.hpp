@@ -48,6 +48,7 @@ class Reading {
         return source == Source::server ? server_file_ : app_file_;
     }
     bool ok() const { return errors_ == 0; }
+    int errors() const { return errors_; }
     // Sorted by place.
     std::vector<ports::Complaint> take();
 

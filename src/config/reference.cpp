@@ -12,13 +12,15 @@ std::string cell(std::string content) {
     return content;
 }
 
+std::string later_note(const KeyInfo& key) {
+    return key.later.empty() ? "" : fmt::format(" — *not in effect yet: {}*", key.later);
+}
+
 std::string row(const KeyInfo& key) {
-    auto value =
-        key.default_value.empty() ? std::string("—") : fmt::format("`{}`", key.default_value);
-    auto about = key.about;
-    if (!key.later.empty()) about += fmt::format(" *Not in effect yet: {}.*", key.later);
+    bool none = key.default_value.empty() || key.default_value == "\"\"";
+    auto value = none ? std::string("—") : fmt::format("`{}`", key.default_value);
     return fmt::format("| `{}` | {} | {} | {} |\n", key.name, cell(key.type), cell(value),
-                       cell(about));
+                       cell(key.about + later_note(key)));
 }
 
 void add_section(const std::string& path, const std::string& about,
@@ -26,23 +28,22 @@ void add_section(const std::string& path, const std::string& about,
     std::string rows;
     for (const auto& key : keys)
         if (key.keys.empty()) rows += row(key);
-    if (!path.empty()) text += fmt::format("### `[{}]`\n\n{}\n\n", path, about);
+    if (!path.empty()) text += fmt::format("### `[{}]`: {}\n\n", path, about);
     if (!rows.empty())
         text += "| key | type | default | meaning |\n| --- | --- | --- | --- |\n" + rows + "\n";
     for (const auto& key : keys) {
         if (key.name == "defaults" && path.empty()) continue;  // an app's keys
-        auto later =
-            key.later.empty() ? std::string() : fmt::format(" *Not in effect yet: {}.*", key.later);
         if (!key.keys.empty())
-            add_section(joined(path, key.name), key.about + later, key.keys, text);
+            add_section(joined(path, key.name), key.about + later_note(key), key.keys, text);
     }
 }
 
 void add_paths(const std::string& path, const std::vector<KeyInfo>& keys,
                std::vector<std::string>& paths) {
     for (const auto& key : keys) {
-        paths.push_back(joined(path, key.name));
-        if (key.name != "defaults") add_paths(paths.back(), key.keys, paths);
+        auto where = joined(path, key.name);
+        paths.push_back(where);
+        if (key.name != "defaults") add_paths(where, key.keys, paths);
     }
 }
 

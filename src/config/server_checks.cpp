@@ -38,18 +38,24 @@ std::vector<Listener> server_listeners(const ServerConfig& server, Reading* read
     return all;
 }
 
+void complain(const Listener& here, const Listener& other) {
+    here.reading->error_at(
+        here.path, fmt::format("\"{}\" can't be bound beside \"{}\" of {}", here.text, other.text,
+                               here.reading == other.reading ? other.path : other.owner));
+}
+
 void check_collisions(const std::vector<Listener>& all) {
     for (std::size_t i = 0; i < all.size(); ++i)
-        for (std::size_t j = 0; j < all.size(); ++j) {
+        for (std::size_t j = i + 1; j < all.size(); ++j) {
             const auto& one = all[i];
             const auto& other = all[j];
-            bool of_belay = other.reading == nullptr;  // belay.toml was judged by itself
-            bool said = one.reading == nullptr || (one.reading == other.reading && i < j);
-            if (i == j || said || !one.address.collides(other.address)) continue;
-            auto same = one.reading == other.reading && !of_belay;
-            one.reading->error_at(one.path,
-                                  fmt::format("\"{}\" can't be bound beside \"{}\" of {}", one.text,
-                                              other.text, same ? other.path : other.owner));
+            if (!one.address.collides(other.address)) continue;
+            // within one file it is said once, where somebody wrote it
+            bool first = one.reading != nullptr &&
+                         (one.reading != other.reading || !one.reading->given(other.path));
+            bool second = other.reading != nullptr && (one.reading != other.reading || !first);
+            if (first) complain(one, other);
+            if (second) complain(other, one);
         }
 }
 

@@ -117,7 +117,12 @@ Key<ServerConfig> channels_key() {
             reading.note(where, member.value.place);
             auto name = check_process_name(member.key);
             if (!member.value.is(Value::Kind::table)) {
-                complain_unknown(reading, where, member, value.place, {});
+                if (!complain_misplaced(reading, where, member, value.place))
+                    reading.error(member.key_place, where,
+                                  "wants a table [" + where +
+                                      "], which makes a channel; what is sent to it stands in "
+                                      "[notify] of an app's file, or "
+                                      "in [defaults.notify]");
                 continue;
             }
             if (!name)

@@ -7,8 +7,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
+#include <utility>
 
 namespace belay::config {
 namespace {
@@ -74,12 +76,13 @@ class FileSource final : public ports::ConfigSource {
   private:
     static void withhold(ports::LoadedConfig& loaded) {
         for (auto& app : loaded.apps) {
-            if (!app.config) continue;
+            bool said = std::any_of(app.complaints.begin(), app.complaints.end(),
+                                    [](const auto& each) { return !each.warning; });
             app.config.reset();
-            app.complaints.insert(
-                app.complaints.begin(),
-                {app.file, 0, 0, fmt::format("waits for {}, which has errors", loaded.file),
-                 false});
+            if (said) continue;
+            ports::Complaint waits{
+                app.file, 0, 0, fmt::format("waits for {}, which has errors", loaded.file), false};
+            app.complaints.insert(app.complaints.begin(), std::move(waits));
         }
     }
 

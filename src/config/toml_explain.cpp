@@ -9,10 +9,13 @@
 namespace belay::config {
 namespace {
 
+const std::string kInline =
+    "a line break inside { }: in TOML, all of { } stands on one line; join the lines";
+
 struct Situation {
     std::string_view line;  // trimmed
     std::string_view description;
-    std::string_view key;    // before "=", empty where there is none
+    std::string key;         // before "=", with its table's path; empty where there is none
     std::string_view value;  // behind it, without a comment
     const Value& before;
 
@@ -71,16 +74,20 @@ std::string explain_header(const Situation& at) {
         return fmt::format(
             "{0}: [{0}] stands beside [[{0}]]{1}: write all steps as [[{0}]], or one as [{0}]",
             name, where);
-    return fmt::format("{0}: stands twice; the first is {1}: put both into one [{0}]", name,
-                       where.empty() ? "above" : where.substr(2));
+    if (first != nullptr && !first->value.is(Value::Kind::table) && !first->value.is_table_list())
+        return fmt::format("{}: is a key with a value already{}; {}", name, where,
+                           name.starts_with("service.")
+                               ? "a process needs a name that no key of [service] has"
+                               : "it can't be a table besides");
+    return fmt::format("{0}: stands {1} already: put both into one [{0}]", name,
+                       where.empty() ? "above" : "on" + where.substr(1));
 }
 
 std::string explain_duplicate(const Situation& at) {
-    // the table in which the line stands is not known here: its last words are
-    auto quote = at.description.rfind('\'', at.description.size() - 2);
-    auto name = at.description.substr(quote + 1, at.description.size() - quote - 2);
-    if (at.key.empty() || quote == at.description.npos) name = at.key;
-    return fmt::format("{}: stands twice in the same table; keep one of them", name);
+    const auto* first = find_path(at.before, at.key);
+    auto where =
+        first == nullptr ? std::string("above") : fmt::format("on line {}", line_of_member(*first));
+    return fmt::format("{}: stands {} already; keep one of them", at.key, where);
 }
 
 bool is_duration_or_size(std::string_view value) {
@@ -99,25 +106,26 @@ std::string explain_value(const Situation& at) {
     };
     if (at.value.empty()) return fmt::format("{}: the value behind \"=\" is missing", at.key);
     if (at.value == "off")
-        return fmt::format(
-            "{0}: write {0} = \"off\" (a text, in quotes), or false where it is a boolean", at.key);
-    if (is_one_of(kYes)) return fmt::format("{0}: booleans are true and false: {0} = true", at.key);
-    if (is_one_of(kNo)) return fmt::format("{0}: booleans are true and false: {0} = false", at.key);
+        return fmt::format("{}: write \"off\" in quotes, or false where a boolean is wanted",
+                           at.key);
+    if (is_one_of(kYes)) return fmt::format("{}: booleans are true and false; write true", at.key);
+    if (is_one_of(kNo)) return fmt::format("{}: booleans are true and false; write false", at.key);
     if (is_duration_or_size(at.value))
-        return fmt::format("{0}: needs quotes: {0} = \"{1}\"", at.key, at.value);
-    if (at.value.find_first_of("\"'") == at.value.npos)
-        return fmt::format("{0}: a text needs quotes: {0} = \"{1}\"", at.key, at.value);
-    return fmt::format("{}: this value can't be understood; a text needs quotes", at.key);
+        return fmt::format("{}: needs quotes: \"{}\"", at.key, at.value);
+    // the value is not shown: it may be a secret
+    return fmt::format("{}: a string needs quotes: {} = \"...\"", at.key,
+                       at.key.substr(at.key.rfind('.') + 1));
 }
 
 std::string explain_string(const Situation& at) {
-    if (at.says("escape"))
+    if (at.says("escape sequence"))
         return fmt::format(
-            "{}: a backslash begins an escape in \"...\"; write the text in '...' to have it as it "
-            "is",
+            "{}: a backslash begins an escape in \"...\"; write the string in '...' to have it as "
+            "it is",
             at.key);
     return fmt::format(
-        "{}: the quote that ends the text is missing on this line; a text of several lines stands "
+        "{}: the quote that ends the string is missing on this line; a string of several lines "
+        "stands "
         "in \"\"\"",
         at.key);
 }
@@ -131,13 +139,28 @@ std::string plain(const Situation& at) {
 
 }  // namespace
 
+namespace {
+
+// "build.timeout" of a line "timeout = ..." below [build].
+std::string path_of(std::string_view text, int line, std::string_view key) {
+    for (int above = line - 1; above > 0; --above) {
+        auto head = trimmed(line_of(text, above));
+        if (head.starts_with('[') && head.find('=') == head.npos && head.find(']') != head.npos &&
+            head.find_first_of("\"',") == head.npos)
+            return std::string(header_name(head)) + "." + std::string(key);
+    }
+    return std::string(key);
+}
+
+}  // namespace
+
 std::string explain_toml_error(std::string_view text, int line, int column,
                                std::string_view description, const Value& before) {
     auto whole = line_of(text, line);
     Situation at{trimmed(whole), description, {}, {}, before};
     auto equals = at.line.find('=');
     if (equals != at.line.npos && !at.line.starts_with('[')) {
-        at.key = trimmed(at.line.substr(0, equals));
+        at.key = path_of(text, line, trimmed(at.line.substr(0, equals)));
         at.value = trimmed(at.line.substr(equals + 1));
         if (at.value.find_first_of("\"'") == at.value.npos)
             at.value = trimmed(at.value.substr(0, at.value.find('#')));
@@ -145,18 +168,16 @@ std::string explain_toml_error(std::string_view text, int line, int column,
     bool at_line_end = static_cast<std::size_t>(column) > whole.size();
     if (at.says("parsing inline table") &&
         (at.says("'\\n'") || at.says("end-of-file") || at_line_end))
-        return fmt::format(
-            "{}: a line break inside {{ }}: TOML has an inline table on one line; put it on one "
-            "line, or write "
-            "it as a table of its own, [...{}]",
-            at.key.empty() ? "{ }" : at.key, at.key.empty() ? "NAME" : at.key);
+        return at.key.empty() ? kInline
+                              : fmt::format("{}: {}, or write it as a table of its own, [{}]",
+                                            at.key, kInline, at.key);
     if (at.says("dangling comma"))
         return fmt::format("{}: a comma before }} has nothing behind it; take it away", at.key);
     if (at.says("cannot redefine"))
         return at.line.starts_with('[') ? explain_header(at) : explain_duplicate(at);
     if (at.line.starts_with('[') && at.says("table header"))
-        return fmt::format("a table's head reads [name], a step's [[name]]; this one does not: {}",
-                           at.line.substr(0, 60));
+        return "a table's head reads [name], that of one of several steps [[name]]; this one does "
+               "not";
     if (at.says("parsing array"))
         return "in an array, values stand between [ and ] with commas between them; one is missing "
                "here or on the line above";
@@ -168,7 +189,8 @@ std::string explain_toml_error(std::string_view text, int line, int column,
     if (at.says("string")) return explain_string(at);
     if (at.says("expected a comment or whitespace"))
         return fmt::format(
-            "{}: something stands behind the end of the value; a text with quotes in it stands in "
+            "{}: something stands behind the end of the value; a string with quotes in it stands "
+            "in "
             "'...'",
             at.key);
     if (!at.key.empty() && (at.says("parsing value") || at.says("integer") || at.says("boolean") ||

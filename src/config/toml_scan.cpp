@@ -58,7 +58,7 @@ class Scan {
         auto byte = static_cast<unsigned char>(text_[at_]);
         if (length_ == 0)
             return complain(
-                fmt::format("is no text in UTF-8 (byte 0x{:02x}); save it as UTF-8", byte));
+                fmt::format("is no UTF-8 text (byte 0x{:02x}); save it as UTF-8", byte));
         bool control = byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r';
         if (control)
             return complain(

@@ -48,6 +48,10 @@ std::vector<std::string> homes(const std::vector<KeyInfo>& keys, std::string_vie
     return result;
 }
 
+std::string parent_of(const std::string& path, const std::string& key) {
+    return path.size() > key.size() ? path.substr(0, path.size() - key.size() - 1) : std::string();
+}
+
 std::string listed(const std::vector<std::string>& words) {
     std::string result;
     for (const auto& word : words)
@@ -63,13 +67,12 @@ std::string suggestion(const Reading& reading, const std::string& parent, const 
     auto near = nearest(name, names(known));
     auto there = homes(top, name, "");
     if (!there.empty() && there.size() <= 3 && (near.empty() || edit_distance(name, near) > 1))
-        return fmt::format("\"{}\" belongs into {}", name, listed(there));
+        return fmt::format("\"{}\" belongs in {}", name, listed(there));
     if (!near.empty()) return fmt::format("did you mean \"{}\"?", near);
     if (parent.empty() && find(other, name) != nullptr)
-        return server
-                   ? fmt::format(
-                         "it belongs into an app's file, apps/NAME.toml, or here below [defaults]")
-                   : fmt::format("[{}] belongs into belay.toml", name);
+        return server ? fmt::format(
+                            "it belongs in an app's file, apps/NAME.toml, or here below [defaults]")
+                      : fmt::format("[{}] belongs in belay.toml", name);
     auto all = names(known);
     if (all.empty() || all.size() > kListedMax) return "";
     return fmt::format("{} has {}", parent.empty() ? "the file" : head(parent), listed(all));
@@ -81,23 +84,23 @@ const KeyInfo* KeyInfo::find(std::string_view key) const {
     return config::find(keys, key);
 }
 
+bool complain_misplaced(Reading& reading, const std::string& path, const Member& member,
+                        Place stands) {
+    auto parent = parent_of(path, member.key);
+    const auto& top = reading.file() == File::server ? server_key_infos() : app_key_infos();
+    if (parent.empty() || find(top, member.key) == nullptr) return false;
+    reading.error(member.key_place, path,
+                  fmt::format("\"{}\" belongs to the top of the file, but stands below {}, line {}",
+                              member.key, head(parent), stands.line));
+    return true;
+}
+
 void complain_unknown(Reading& reading, const std::string& path, const Member& member, Place stands,
                       const std::vector<KeyInfo>& known) {
     // a snapshot may be of another version
-    if (stands.source == Source::snapshot) return;
-    auto parent = path.size() > member.key.size()
-                      ? path.substr(0, path.size() - member.key.size() - 1)
-                      : std::string();
-    const auto& top = reading.file() == File::server ? server_key_infos() : app_key_infos();
-    if (!parent.empty() && find(top, member.key) != nullptr)
-        return reading.error(
-            member.key_place, path,
-            fmt::format("\"{}\" belongs to the top of the file, but stands below {}, line {}",
-                        member.key, head(parent), stands.line));
-    if (known.empty())
-        return reading.error(member.value.place, path,
-                             fmt::format("can't be {}", in_words(member.value)));
-    auto hint = suggestion(reading, parent, member.key, known);
+    if (stands.source == Source::snapshot || complain_misplaced(reading, path, member, stands))
+        return;
+    auto hint = suggestion(reading, parent_of(path, member.key), member.key, known);
     reading.error(member.key_place, path, "unknown key" + (hint.empty() ? "" : "; " + hint));
 }
 

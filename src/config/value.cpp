@@ -159,7 +159,7 @@ std::string in_words(const Value& value) {
         case Value::Kind::none:
             return "nothing";
         case Value::Kind::text:
-            return "a text";
+            return "a string";
         case Value::Kind::boolean:
             return value.boolean ? "the boolean true" : "the boolean false";
         case Value::Kind::integer:

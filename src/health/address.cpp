@@ -39,6 +39,7 @@ Result<Address> parse_url(std::string_view url) {
         address.host = authority.substr(0, colon);
     }
     if (address.host.empty()) return bad_url(url, "it names no host");
+    if (address.host.find_first_of("[]") != address.host.npos) return bad_url(url, "a bracket is missing");
     if (colon != authority.npos) {
         auto port = authority.substr(colon + 1);
         auto [last, failure] = std::from_chars(port.data(), port.data() + port.size(), address.port);

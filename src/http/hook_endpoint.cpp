@@ -117,8 +117,7 @@ Response HookEndpoint::refuse(const Delivery& delivery, int status, Error error)
         refusals_.record(delivery.app, delivery.forge ? std::string(delivery.forge->name()) : "",
                          status, error.message);
     auto response = problem(status, to_string(error.code), error.message);
-    response.close =
-        status != 415 || delivery.body.size() == 0;  // what is left of the body is not read
+    response.close = true;  // what is left of the body is not read
     return response;
 }
 
@@ -126,12 +125,14 @@ Task<Result<void>> HookEndpoint::receive(Delivery& delivery, BodyReader& reader)
     while (true) {
         auto piece = co_await reader.next(delivery.limit);
         if (!piece) co_return piece.error();
-        if (piece->empty()) co_return Result<void>();
+        bool end = piece->empty();
         delivery.check->feed(*piece);
         delivery.digest.feed(*piece);
         auto kept = co_await delivery.body.append(*piece);
+        if (kept && end) kept = co_await delivery.body.finish();
         // What failed here is the machine's, whatever it is called.
         if (!kept) co_return Error{Errc::internal, kept.error().message};
+        if (end) co_return Result<void>();
     }
 }
 

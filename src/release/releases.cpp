@@ -124,6 +124,7 @@ class DiskReleases : public ports::Releases {
         auto work = [this, app, kind, users] { return home_now(app, kind, users); };
         co_return co_await async::offload(pool_, std::move(work));
     }
+    Result<std::string> log_directory(const std::string& app, const std::string& name) override;
     Task<Result<void>> purge(std::string app) override {
         auto work = [this, app] { return purge_now(app); };
         co_return co_await async::offload(pool_, std::move(work));
@@ -482,6 +483,15 @@ Result<std::string> DiskReleases::home_now(const std::string& app, const std::st
     auto uid = static_cast<uid_t>(kind == "build" ? users.build : users.run);
     for (int fd : {home->get(), temporary->get()})
         if (::fchown(fd, uid, uid) != 0) return errno_error(errno, "changing the owner of " + path);
+    return path;
+}
+
+Result<std::string> DiskReleases::log_directory(const std::string& app, const std::string& name) {
+    if (!is_plain_path(name)) return Error{Errc::invalid, "\"" + name + "\" can't name a directory of logs"};
+    if (auto done = sys::make_directories(layout_.state() + "/logs", kCrossable); !done)
+        return done.error();
+    auto path = layout_.state() + "/logs/" + app + "/" + name;
+    if (auto done = sys::make_directories(path, 0750); !done) return done.error();
     return path;
 }
 

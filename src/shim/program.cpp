@@ -35,12 +35,19 @@ constexpr int kFirstPassed = 3;  // SD_LISTEN_FDS_START
     _exit(127);
 }
 
+// By the bare call, as glibc's refuses the two signals that it keeps for itself, which may be
+// ignored from above us.
 void reset_signals() {
+    struct {
+        void (*handler)(int) = SIG_DFL;
+        unsigned long flags = 0;
+        void (*restorer)() = nullptr;
+        std::uint64_t mask = 0;
+    } plain;
     for (int number = 1; number <= 64; ++number)
-        signal(number, SIG_DFL);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
+        syscall(SYS_rt_sigaction, number, &plain, nullptr, sizeof plain.mask);
+    const std::uint64_t none = 0;
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none);
 }
 
 bool pass_listeners(const Listeners& listeners) {

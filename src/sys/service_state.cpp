@@ -20,6 +20,8 @@ namespace {
 
 constexpr Millis kReportTimeout{10'000};
 constexpr Millis kRetry{1'000};
+// Named, as g++ 12 destroys what a co_await expression converts twice.
+const std::string kHello = "hello", kStatus = "status", kStop = "stop", kSockets = "sockets";
 constexpr Millis kStopGrace{
     5'000};  // beyond the stop rule's own timeout, for the shim's KILL to work
 
@@ -167,7 +169,7 @@ Result<void> Service::State::connect() {
 // Errc::forbidden where it isn't our shim that answers.
 Task<Result<void>> Service::State::greet() {
     auto link = link_;
-    auto hello = co_await link->request("hello");
+    auto hello = co_await link->request(kHello);
     if (!hello) co_return hello.error();
     auto fields = pairs_of(*hello);
     if (fields["token"] != record_.token ||
@@ -175,7 +177,7 @@ Task<Result<void>> Service::State::greet() {
         link->close();
         co_return Error{Errc::forbidden, "another process answers on the shim's socket"};
     }
-    auto status = co_await link->request("status");
+    auto status = co_await link->request(kStatus);
     if (!status) co_return status.error();
     take_status(*status);
     co_return Result<void>{};
@@ -261,6 +263,7 @@ void Service::State::shim_ended() {
     link_.reset();
     status_.shim_alive = false;
     judge_without_shim();
+    shim_gone_.set();
 }
 
 // Adopts the program itself where its shim was killed; else says how it ended.
@@ -340,6 +343,7 @@ Task<Result<void>> Service::State::adopt(std::filesystem::path place) {
     auto pidfd = open_process(identity->shim);
     if (!pidfd) {
         status_.shim_alive = false;
+        shim_gone_.set();
         judge_without_shim();
         co_return Result<void>{};
     }
@@ -369,7 +373,8 @@ Task<Result<std::string>> Service::State::request(std::string line, std::vector<
         if (!greeted) co_return greeted.error();
     }
     auto link = link_;
-    auto answer = link ? co_await link->request(line, fds) : Result<std::string>(nobody);
+    if (!link) co_return nobody;
+    auto answer = co_await link->request(line, fds);
     if (!answer && (status_.over() || has_ended(shim_pidfd_))) co_return nobody;
     co_return answer;
 }
@@ -381,23 +386,22 @@ Task<bool> Service::State::ended_within(Millis time) {
 Task<Result<void>> Service::State::stop() {
     auto self = shared_from_this();
     if (status_.over()) co_return Result<void>{};
-    if (status_.shim_alive && !has_ended(shim_pidfd_)) {
-        auto asked = co_await request("stop");
-        // TERM means the same to it, for the case that its socket is closed to us.
-        if (!asked) static_cast<void>(send_signal(shim_pidfd_, SIGTERM).has_value());
-        auto patience = record_.stop.timeout + kStopGrace;
-        bool ended = co_await ended_within(patience);
-        // It has ended, or it was killed and the program goes on.
-        if (ended) co_return Result<void>{};
-    }
     StopRule rule = record_.stop;
     if (status_.shim_alive && !has_ended(shim_pidfd_)) {
-        // It had its time, and may be stopped itself.
-        rule.signal = SIGKILL;
-        rule.to = StopTo::tree;
-        rule.timeout = Millis{0};
-        last_program_ = status_.shim;
+        auto asked = co_await request(kStop);
+        // Who asked waits as long as the rule takes. Then it has ended, or it was killed and the
+        // program goes on.
+        auto patience = record_.stop.timeout + kStopGrace;
+        bool ended = false;
+        if (asked) ended = co_await ended_within(patience);
+        if (ended || status_.over()) co_return Result<void>{};
+        if (asked) rule = StopRule{SIGKILL, StopTo::tree, Millis{0}};
     }
+    // Where it has just died, its program may go on, which is judged by its watch.
+    if (has_ended(shim_pidfd_)) co_await shim_gone_.wait();
+    if (status_.over()) co_return Result<void>{};
+    // A shim that doesn't answer goes the way of its tree; TERM means "stop" to it, too.
+    if (status_.shim_alive) last_program_ = status_.shim;
     auto root = last_program_;
     auto stopped = co_await stop_tree(timers_, root, rule);
     if (!stopped) co_return stopped.error();
@@ -425,7 +429,7 @@ Task<Result<std::vector<std::uint64_t>>> Service::State::socket_inodes() {
     }
     if (!closed_to_us) co_return all;
     // A root without CAP_SYS_PTRACE, as in a container: the shim is of the app's own user.
-    auto answer = co_await request("sockets");
+    auto answer = co_await request(kSockets);
     if (!answer) co_return answer.error();
     for (auto word : words_of(*answer))
         all.push_back(to_number(word));

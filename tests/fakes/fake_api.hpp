@@ -16,7 +16,8 @@ class FakeApi : public engine::Api {
   public:
     // --- what a test lays out
     std::map<std::string, engine::HookSettings> hooks;
-    engine::HookAnswer hook_answer{202, DeliveryId{3}, DeploymentId{12}, domain::Decision::queued, ""};
+    engine::HookAnswer hook_answer{202, DeliveryId{3}, DeploymentId{12}, domain::Decision::queued,
+                                   ""};
     std::optional<Error> failure;  // of every act and of submit
     engine::ServerStatus status{"0.1.0", {}, 1, 0, true, {}, false, "/state", {}, ""};
     std::map<std::string, engine::AppView> views;
@@ -47,7 +48,8 @@ class FakeApi : public engine::Api {
     void happen(domain::EventRecord event) {
         event.id = static_cast<std::int64_t>(history.size()) + 1;
         history.push_back(event);
-        for (auto& sink : sinks_) sink(event);
+        for (auto& sink : sinks_)
+            sink(event);
     }
     std::size_t subscribers() const { return sinks_.size(); }
 
@@ -72,10 +74,12 @@ class FakeApi : public engine::Api {
         if (failure) co_return *failure;
         co_return hook_answer;
     }
-    Task<Result<std::vector<domain::Delivery>>> deliveries(std::string app, ports::Page page) override {
+    Task<Result<std::vector<domain::Delivery>>> deliveries(std::string app,
+                                                           ports::Page page) override {
         std::vector<domain::Delivery> found;
         for (const auto& each : inbox)
-            if ((app.empty() || each.app == app) && (page.before == 0 || each.id.value < page.before) &&
+            if ((app.empty() || each.app == app) &&
+                (page.before == 0 || each.id.value < page.before) &&
                 found.size() < static_cast<std::size_t>(page.limit))
                 found.push_back(each);
         co_return found;
@@ -89,7 +93,8 @@ class FakeApi : public engine::Api {
     engine::ServerStatus server_status() override { return status; }
     std::vector<engine::AppView> apps() override {
         std::vector<engine::AppView> all;
-        for (const auto& [name, view] : views) all.push_back(view);
+        for (const auto& [name, view] : views)
+            all.push_back(view);
         return all;
     }
     Result<engine::AppView> app(const std::string& name) override {
@@ -97,10 +102,12 @@ class FakeApi : public engine::Api {
         if (place == views.end()) return no_app(name);
         return place->second;
     }
-    Task<Result<std::vector<domain::Deployment>>> deployments(std::string app, ports::Page page) override {
+    Task<Result<std::vector<domain::Deployment>>> deployments(std::string app,
+                                                              ports::Page page) override {
         std::vector<domain::Deployment> found;
         for (auto each = deployment_views.rbegin(); each != deployment_views.rend(); ++each)
-            if (each->second.deployment.app == app && (page.before == 0 || each->first < page.before) &&
+            if (each->second.deployment.app == app &&
+                (page.before == 0 || each->first < page.before) &&
                 found.size() < static_cast<std::size_t>(page.limit))
                 found.push_back(each->second.deployment);
         co_return found;
@@ -125,7 +132,8 @@ class FakeApi : public engine::Api {
         std::vector<std::string> lines{"asked about " + what};
         co_return lines;
     }
-    Task<Result<std::vector<engine::LogSource>>> stage_logs(DeploymentId id, std::string stage) override {
+    Task<Result<std::vector<engine::LogSource>>> stage_logs(DeploymentId id,
+                                                            std::string stage) override {
         auto place = logs.find(to_string(id) + "/" + stage);
         if (place == logs.end()) co_return Error{Errc::not_found, "there is no such stage"};
         co_return place->second;
@@ -136,7 +144,8 @@ class FakeApi : public engine::Api {
         if (place == logs.end()) return no_app(app);
         return place->second;
     }
-    Task<Result<std::vector<domain::EventRecord>>> events(std::int64_t after, int limit, std::string app,
+    Task<Result<std::vector<domain::EventRecord>>> events(std::int64_t after, int limit,
+                                                          std::string app,
                                                           DeploymentId deployment) override {
         std::vector<domain::EventRecord> found;
         for (const auto& each : history)
@@ -155,7 +164,8 @@ class FakeApi : public engine::Api {
         co_return accept("deploy " + app + " ref=" + request.ref + " commit=" + request.commit +
                          " force=" + (request.force ? "yes" : "no") + " by=" + request.by);
     }
-    Task<Result<engine::Accepted>> rollback(std::string app, engine::RollbackRequest request) override {
+    Task<Result<engine::Accepted>> rollback(std::string app,
+                                            engine::RollbackRequest request) override {
         co_return accept("rollback " + app + " to=" + std::to_string(request.to) +
                          " hold=" + (request.hold ? "yes" : "no") + " by=" + request.by);
     }
@@ -165,7 +175,8 @@ class FakeApi : public engine::Api {
     Task<Result<engine::Accepted>> approve(DeploymentId id, std::string by) override {
         co_return accept("approve " + to_string(id) + " by=" + by);
     }
-    Task<Result<engine::Accepted>> reject(DeploymentId id, std::string reason, std::string by) override {
+    Task<Result<engine::Accepted>> reject(DeploymentId id, std::string reason,
+                                          std::string by) override {
         co_return accept("reject " + to_string(id) + " why=" + reason + " by=" + by);
     }
     Task<Result<void>> hold(std::string app, std::string reason, std::string by) override {

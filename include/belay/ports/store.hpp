@@ -114,8 +114,7 @@ class Store {
     virtual Task<Result<std::vector<domain::Deployment>>> deployments(std::string app,
                                                                       Page page) = 0;
     // Those whose commit (of a delivery: one of its changes' commit or `after`) starts with the
-    // prefix, newest first
-    // (`belay why SHA`). An empty prefix matches none.
+    // prefix, newest first (`belay why SHA`). An empty prefix matches none.
     virtual Task<Result<std::vector<domain::Deployment>>> deployments_of_commit(std::string prefix,
                                                                                 int limit) = 0;
     virtual Task<Result<std::vector<domain::Delivery>>> deliveries_of_commit(std::string prefix,

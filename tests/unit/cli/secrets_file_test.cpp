@@ -9,7 +9,8 @@ namespace {
 using ::testing::ElementsAre;
 
 TEST(SecretsFile, KeepsWhatItDoesNotChange) {
-    std::string content = "# mail\nexport MAIL_KEY=abc\n\nDB = \"two\nlines \\\" too\"\nLAST='x'";
+    std::string content =
+        "# mail\nexport MAIL_KEY=abc\n\nDB = \"two\nlines \\\" too\nand more\"\nLAST='x'";
     EXPECT_THAT(secret_names(content), ElementsAre("MAIL_KEY", "DB", "LAST"));
     EXPECT_EQ(*with_secret(content, "NEW", Secret("v")), content + "\nNEW=v\n");
     EXPECT_EQ(*with_secret(content, "DB", Secret("v")),

@@ -1,0 +1,424 @@
+// A server in memory: its processes, its proxy, its release directories and its git server, which
+// all outlive the daemon.
+#pragma once
+
+#include <belay/engine/engine.hpp>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace belay::test {
+
+// What a daemon finds again after it died.
+struct FakeMachine {
+    // git
+    std::string tip = std::string(40, 'a');
+    std::set<std::string> commits{std::string(40, 'a')};
+    std::optional<ports::SourceError> fetch_error;
+
+    // stages: name -> how it ends; all others pass
+    std::map<std::string, ports::StageOutcome> outcomes;
+    std::vector<std::string> stages_run;
+
+    // release directories
+    std::map<ReleaseNumber, domain::Manifest> manifests;
+    std::optional<domain::LiveManifest> live;
+    ReleaseNumber current = 0;
+
+    // processes: what their program does is decided by the release's commit
+    struct Process {
+        ports::RunInfo info;
+        ReleaseNumber release = 0;
+    };
+    std::map<std::string, Process> processes;
+    int next_pid = 100;
+    std::uint16_t next_port = 20'000;
+    std::set<std::string> sick_commits;       // their health check fails
+    std::set<std::string> not_owner_commits;  // somebody else listens on their port
+
+    // proxy
+    std::map<std::string, ports::Route> routes;
+    std::map<std::string, std::int64_t> epochs;
+    bool proxy_refuses = false;
+    std::map<ReleaseNumber, ports::ReleaseCounters> counters;
+    std::vector<ReleaseNumber> flips;  // every release that ever got the traffic, in order
+
+    std::vector<ReleaseNumber> running() const {
+        std::set<ReleaseNumber> found;
+        for (const auto& [id, process] : processes)
+            if (process.info.state == ports::RunState::running) found.insert(process.release);
+        return {found.begin(), found.end()};
+    }
+    ReleaseNumber served() const {
+        auto route = routes.find("shop");
+        return route == routes.end() ? 0 : route->second.release;
+    }
+    // Whether users get an answer: the route leads to a running process of that release.
+    bool answers() const {
+        auto route = routes.find("shop");
+        if (route == routes.end() || route->second.upstreams.empty()) return false;
+        return std::any_of(processes.begin(), processes.end(), [&](const auto& entry) {
+            return entry.second.info.state == ports::RunState::running &&
+                   entry.second.info.port == route->second.upstreams.front().port &&
+                   entry.second.release == route->second.release;
+        });
+    }
+    void reboot() { processes.clear(); }
+};
+
+class FakeSource : public ports::Source {
+  public:
+    explicit FakeSource(FakeMachine& machine) : machine_(machine) {}
+
+    Task<ports::SourceResult<ports::Fetched>> fetch(ports::FetchJob job, async::Cancel) override {
+        if (machine_.fetch_error) co_return *machine_.fetch_error;
+        ports::Fetched fetched;
+        fetched.commit = job.wanted.commit.empty() ? machine_.tip : job.wanted.commit;
+        if (!machine_.commits.contains(fetched.commit))
+            co_return ports::SourceError{ports::SourceReason::sha_unavailable, "no such commit",
+                                         false};
+        fetched.tip = machine_.tip;
+        fetched.is_tip = fetched.commit == machine_.tip;
+        fetched.on_branch = true;
+        fetched.branch = "main";
+        fetched.ref = "refs/heads/main";
+        fetched.author_name = "Ada";
+        fetched.subject = "a change";
+        co_return fetched;
+    }
+    Task<ports::SourceResult<ports::Exported>> export_tree(ports::ExportJob,
+                                                           async::Cancel) override {
+        co_return ports::Exported{};
+    }
+    Task<ports::SourceResult<std::vector<ports::Tip>>> tips(ports::TipsJob,
+                                                            async::Cancel) override {
+        std::vector<ports::Tip> tips{{"refs/heads/main", machine_.tip}};
+        co_return tips;
+    }
+    Task<ports::SourceResult<ports::Changes>> changed_paths(ports::ChangesJob,
+                                                            async::Cancel) override {
+        co_return ports::Changes{};
+    }
+
+  private:
+    FakeMachine& machine_;
+};
+
+class FakeStages : public ports::Stages {
+  public:
+    FakeStages(FakeMachine& machine, async::Timers& timers) : machine_(machine), timers_(timers) {}
+
+    Task<Result<ports::StageOutcome>> run(ports::StageJob job, async::Cancel cancel) override {
+        machine_.stages_run.push_back(job.name);
+        const bool whole = co_await timers_.sleep(Millis{1'000}, cancel);
+        ports::StageOutcome outcome;
+        outcome.verdict = whole ? ports::StageVerdict::passed : ports::StageVerdict::canceled;
+        outcome.exit_code = 0;
+        auto planned = machine_.outcomes.find(job.name);
+        if (whole && planned != machine_.outcomes.end()) outcome = planned->second;
+        co_return outcome;
+    }
+    Task<Result<void>> wait_for_leftovers(std::string) override { co_return Result<void>{}; }
+    Task<Result<void>> kill_all(int) override { co_return Result<void>{}; }
+
+  private:
+    FakeMachine& machine_;
+    async::Timers& timers_;
+};
+
+class FakeReleases : public ports::Releases {
+  public:
+    explicit FakeReleases(FakeMachine& machine) : machine_(machine) {}
+
+    std::string directory(const std::string& app, ReleaseNumber number) const override {
+        return "/releases/" + app + "/" + std::to_string(number);
+    }
+    Task<Result<std::string>> prepare(std::string app, ReleaseNumber number,
+                                      domain::AppUsers) override {
+        co_return directory(app, number);
+    }
+    Task<Result<void>> copy(std::string, ReleaseNumber, ReleaseNumber, domain::AppUsers) override {
+        co_return Result<void>{};
+    }
+    Task<Result<ports::TreeMark>> mark(std::string, ReleaseNumber) override {
+        co_return ports::TreeMark{"mark"};
+    }
+    Task<boost::system::result<domain::Manifest, ports::SealFailure>> seal(
+        ports::SealJob job) override {
+        job.manifest.bytes = 1234;
+        machine_.manifests[job.manifest.number] = job.manifest;
+        co_return job.manifest;
+    }
+    Task<Result<std::optional<domain::Manifest>>> manifest(std::string,
+                                                           ReleaseNumber number) override {
+        auto found = machine_.manifests.find(number);
+        if (found == machine_.manifests.end()) co_return std::optional<domain::Manifest>{};
+        co_return std::optional(found->second);
+    }
+    Task<Result<void>> verify(std::string, ReleaseNumber, ports::Check) override {
+        co_return Result<void>{};
+    }
+    Task<Result<std::vector<ReleaseNumber>>> list(std::string) override {
+        std::vector<ReleaseNumber> numbers;
+        for (const auto& [number, manifest] : machine_.manifests)
+            numbers.push_back(number);
+        co_return numbers;
+    }
+    Task<Result<void>> remove(std::string, ReleaseNumber number) override {
+        machine_.manifests.erase(number);
+        co_return Result<void>{};
+    }
+    Task<Result<void>> set_current(std::string, ReleaseNumber number) override {
+        machine_.current = number;
+        co_return Result<void>{};
+    }
+    Task<Result<void>> write_live(domain::LiveManifest live) override {
+        machine_.live = std::move(live);
+        co_return Result<void>{};
+    }
+    Task<Result<void>> remove_live(std::string) override {
+        machine_.live.reset();
+        co_return Result<void>{};
+    }
+    Task<Result<std::pair<std::vector<domain::LiveManifest>, std::vector<Error>>>> read_live()
+        override {
+        std::pair<std::vector<domain::LiveManifest>, std::vector<Error>> read;
+        if (machine_.live) read.first.push_back(*machine_.live);
+        co_return read;
+    }
+    Task<Result<std::vector<std::pair<std::string, std::string>>>> environment(
+        std::string, ReleaseNumber, std::string) override {
+        co_return std::vector<std::pair<std::string, std::string>>{};
+    }
+    Task<Result<std::string>> shared_directory(std::string, domain::AppUsers) override {
+        co_return std::string("/shared");
+    }
+    Task<Result<std::string>> home(std::string, std::string, domain::AppUsers) override {
+        co_return std::string("/home");
+    }
+    Result<std::string> log_directory(const std::string&, const std::string&) override {
+        return std::string("/logs");
+    }
+    Task<Result<void>> purge(std::string) override { co_return Result<void>{}; }
+    Result<void> check_free(std::uint64_t) const override { return {}; }
+
+  private:
+    FakeMachine& machine_;
+};
+
+class FakeRuntime : public ports::Runtime {
+  public:
+    explicit FakeRuntime(FakeMachine& machine) : machine_(machine) {}
+
+    Task<Result<ports::RunInfo>> start(ports::ProcessSpec spec,
+                                       ports::BeforeGo before_go) override {
+        if (machine_.processes.contains(spec.run_id))
+            co_return Error{Errc::conflict, spec.run_id + " exists"};
+        ports::RunInfo info;
+        info.run_id = spec.run_id;
+        info.shim_pid = machine_.next_pid++;
+        info.port = spec.port;
+        info.policy = spec.policy;
+        auto allowed = co_await before_go(info);
+        if (!allowed) co_return allowed.error();
+        info.pid = machine_.next_pid++;
+        auto first = spec.run_id.find('.');
+        auto second = spec.run_id.find('.', first + 1);
+        machine_.processes[spec.run_id] = {
+            info, std::stoll(spec.run_id.substr(first + 1, second - first - 1))};
+        co_return info;
+    }
+    Task<Result<std::vector<ports::RunInfo>>> adopt() override { co_return runs(); }
+    Task<Result<void>> set_policy(std::string id, RestartPolicy policy) override {
+        auto found = machine_.processes.find(id);
+        if (found == machine_.processes.end()) co_return Error{Errc::not_found, id};
+        found->second.info.policy = policy;
+        co_return Result<void>{};
+    }
+    Task<Result<void>> stop(std::string id) override {
+        auto found = machine_.processes.find(id);
+        if (found == machine_.processes.end()) co_return Error{Errc::not_found, id};
+        found->second.info.state = ports::RunState::exited;
+        co_return Result<void>{};
+    }
+    Task<Result<void>> add_listeners(std::string, std::vector<ports::Listener>) override {
+        co_return Result<void>{};
+    }
+    Task<Result<void>> signal(std::string, int) override { co_return Result<void>{}; }
+    void on_change(std::function<void(const ports::RunInfo&)> callback) override {
+        callback_ = std::move(callback);
+    }
+    Result<ports::RunInfo> info(const std::string& id) const override {
+        auto found = machine_.processes.find(id);
+        if (found == machine_.processes.end()) return Error{Errc::not_found, id};
+        return found->second.info;
+    }
+    std::vector<ports::RunInfo> runs() const override {
+        std::vector<ports::RunInfo> result;
+        for (const auto& [id, process] : machine_.processes)
+            result.push_back(process.info);
+        return result;
+    }
+    Task<Result<void>> forget(std::string id) override {
+        machine_.processes.erase(id);
+        co_return Result<void>{};
+    }
+    Task<Result<ports::ListenerReport>> listeners(std::string id, std::uint16_t port) override {
+        ports::ListenerReport report;
+        auto release = machine_.processes.at(id).release;
+        bool ours = !machine_.not_owner_commits.contains(machine_.manifests.at(release).commit);
+        report.on_port.push_back(
+            {"127.0.0.1:" + std::to_string(port), port, ours, "stranger (pid 1)"});
+        co_return report;
+    }
+    Result<std::uint16_t> allot_port(std::uint16_t preferred) override {
+        return preferred != 0 ? preferred : machine_.next_port++;
+    }
+    void release_port(std::uint16_t) override {}
+
+    // The program of every process of the release ends with this code; its shim restarts it where
+    // that is its policy.
+    void crash(ReleaseNumber release, int code) {
+        for (auto& [id, process] : machine_.processes) {
+            if (process.release != release || process.info.state != ports::RunState::running)
+                continue;
+            Exit exit;
+            exit.code = code;
+            process.info.last_exit = exit;
+            const bool again = process.info.policy == RestartPolicy::always;
+            process.info.state = again ? ports::RunState::backing_off : ports::RunState::exited;
+            auto seen = process.info;
+            if (again) process.info.state = ports::RunState::running;
+            if (callback_) callback_(seen);
+            return;
+        }
+    }
+
+  private:
+    FakeMachine& machine_;
+    std::function<void(const ports::RunInfo&)> callback_;
+};
+
+class FakeTraffic : public ports::Traffic {
+  public:
+    explicit FakeTraffic(FakeMachine& machine) : machine_(machine) {}
+
+    Task<Result<ports::TrafficHello>> hello() override { co_return greeting(); }
+    Task<Result<void>> apply(ports::Route route) override {
+        if (machine_.proxy_refuses) co_return Error{Errc::unavailable, "the proxy does not answer"};
+        auto& epoch = machine_.epochs[route.app];
+        if (route.epoch < epoch || (route.epoch == epoch && machine_.routes[route.app] != route))
+            co_return Error{Errc::conflict, "a higher epoch is in force"};
+        epoch = route.epoch;
+        machine_.flips.push_back(route.release);
+        machine_.routes[route.app] = std::move(route);
+        co_return Result<void>{};
+    }
+    Task<Result<void>> remove(std::string app, std::int64_t epoch) override {
+        machine_.epochs[app] = std::max(machine_.epochs[app], epoch);
+        machine_.routes.erase(app);
+        co_return Result<void>{};
+    }
+    Task<Result<void>> sync() override { co_return Result<void>{}; }
+    Task<Result<void>> set_settings(ports::TrafficSettings) override { co_return Result<void>{}; }
+    Task<Result<void>> add_listener(int, std::string) override { co_return Result<void>{}; }
+    Task<Result<void>> remove_listener(std::string) override { co_return Result<void>{}; }
+    Task<Result<ports::Drained>> drain(std::string, ReleaseNumber, Millis) override {
+        co_return ports::Drained{};
+    }
+    Task<Result<std::vector<ports::ReleaseCounters>>> counters(std::string) override {
+        std::vector<ports::ReleaseCounters> all;
+        for (auto& [release, counted] : machine_.counters) {
+            counted.release = release;
+            all.push_back(counted);
+        }
+        co_return all;
+    }
+    Task<Result<ports::Serving>> serving(std::string app) override {
+        if (!machine_.epochs.contains(app)) co_return Error{Errc::not_found, app};
+        ports::Serving serving;
+        serving.epoch = machine_.epochs[app];
+        auto route = machine_.routes.find(app);
+        if (route != machine_.routes.end()) serving.release = route->second.release;
+        co_return serving;
+    }
+    Task<Result<void>> shutdown(Millis) override { co_return Result<void>{}; }
+    void on_connected(std::function<void(const ports::TrafficHello&)> callback) override {
+        callback(greeting());
+    }
+
+  private:
+    ports::TrafficHello greeting() const {
+        ports::TrafficHello hello;
+        for (const auto& [app, epoch] : machine_.epochs)
+            hello.apps[app].epoch = epoch;
+        return hello;
+    }
+    FakeMachine& machine_;
+};
+
+class FakeProber : public ports::Prober {
+  public:
+    explicit FakeProber(FakeMachine& machine) : machine_(machine) {}
+
+    Task<domain::Probe> probe(ports::ProbeTarget target, async::Cancel) override {
+        domain::Probe probe;
+        probe.target = "http://127.0.0.1:" + std::to_string(target.port);
+        probe.error = "connection refused";
+        probe.refused = true;
+        for (const auto& [id, process] : machine_.processes) {
+            if (process.info.port != target.port || process.info.state != ports::RunState::running)
+                continue;
+            const auto& commit = machine_.manifests.at(process.release).commit;
+            probe.refused = false;
+            probe.error = machine_.sick_commits.contains(commit) ? "status 500" : "";
+        }
+        co_return probe;
+    }
+    Task<Result<ReleaseNumber>> through_proxy(ports::ProbeTarget, std::string) override {
+        co_return machine_.served();
+    }
+
+  private:
+    FakeMachine& machine_;
+};
+
+// Configurations by what they were encoded to.
+class FakeConfigSource : public ports::ConfigSource {
+  public:
+    domain::ServerConfig server;
+    std::vector<domain::AppConfig> apps;
+
+    ports::LoadedConfig load() override {
+        ports::LoadedConfig loaded;
+        loaded.server = server;
+        for (const auto& app : apps)
+            loaded.apps.push_back({app.name, app.name + ".toml", app, {}});
+        return loaded;
+    }
+    std::string encode(const domain::AppConfig& config) const override {
+        for (std::size_t i = 0; i < seen_.size(); ++i)
+            if (seen_[i] == config) return "config " + std::to_string(i);
+        seen_.push_back(config);
+        return "config " + std::to_string(seen_.size() - 1);
+    }
+    Result<domain::AppConfig> decode(const std::string& json) const override {
+        return seen_.at(static_cast<std::size_t>(std::stoi(json.substr(7))));
+    }
+    std::string hash(const std::string& json) const override { return "#" + json; }
+    Result<Secret> resolve(const domain::SecretRef&) const override { return Secret("secret"); }
+    Result<std::map<std::string, Secret>> secrets(const domain::AppConfig&) const override {
+        return std::map<std::string, Secret>{};
+    }
+
+  private:
+    mutable std::vector<domain::AppConfig> seen_;
+};
+
+}  // namespace belay::test

@@ -1,0 +1,145 @@
+#include "backend.hpp"
+#include "proxy_process.hpp"
+
+#include <belay/async/task_group.hpp>
+#include <belay/proxy/control_client.hpp>
+
+#include <boost/asio/io_context.hpp>
+#include <gtest/gtest.h>
+
+namespace belay::proxy {
+namespace {
+
+namespace asio = boost::asio;
+
+struct Client {
+    explicit Client(const ProxyProcess& proxy, Millis timeout = Millis{20'000}) {
+        ControlClientOptions options;
+        options.socket = proxy.control_path();
+        options.call_timeout = timeout;
+        control = std::make_unique<ControlClient>(context.get_executor(), *timers, options);
+    }
+
+    // Runs `story` to its end, then stops the client.
+    void run(Task<void> story) {
+        group.spawn("story", tell(std::move(story)));
+        context.run();
+    }
+    Task<void> tell(Task<void> story) {
+        co_await std::move(story);
+        co_await control->stop();
+    }
+
+    asio::io_context context{1};
+    std::unique_ptr<async::Timers> timers = async::make_timers(context.get_executor());
+    async::TaskGroup group{context.get_executor()};
+    std::unique_ptr<ControlClient> control;
+};
+
+ports::Route shop_route(std::int64_t epoch, ReleaseNumber release, std::uint16_t port) {
+    ports::Route route;
+    route.app = "shop";
+    route.epoch = epoch;
+    route.release = release;
+    route.upstreams = {{"127.0.0.1", port}};
+    return route;
+}
+
+Task<void> use_everything(Client& client, ProxyProcess& proxy, std::uint16_t port) {
+    auto& control = *client.control;
+    control.start();
+    auto hello = co_await control.hello();
+    EXPECT_TRUE(hello);
+    if (!hello) co_return;
+    EXPECT_EQ(hello->pid, proxy.pid());
+    EXPECT_EQ(hello->listeners, std::vector<std::string>{proxy.address()});
+    auto route = shop_route(4, 2, port);
+    auto applied = co_await control.apply(route);
+    EXPECT_TRUE(applied);
+    auto older = shop_route(3, 1, port);
+    auto refused = co_await control.apply(older);
+    EXPECT_TRUE(refused.has_error() && refused.error().code == Errc::conflict);
+    auto synced = co_await control.sync();
+    EXPECT_TRUE(synced);
+    auto serving = co_await control.serving("shop");
+    EXPECT_EQ(serving.value().epoch, 4);
+    EXPECT_EQ(serving.value().release, 2);
+    auto unknown = co_await control.serving("nobody");
+    EXPECT_EQ(unknown.error().code, Errc::not_found);
+    EXPECT_NE(proxy.get("/").find("release 2"), std::string::npos);
+    auto counters = co_await control.counters("shop");
+    EXPECT_EQ(counters.value().size(), 1u);
+    EXPECT_EQ(counters.value()[0].requests, 1u);
+    EXPECT_EQ(counters.value()[0].failed(), 0u);
+    auto settings = co_await control.set_settings(ports::TrafficSettings());
+    EXPECT_TRUE(settings);
+    auto drained = co_await control.drain("shop", 1, Millis{10});
+    EXPECT_EQ(drained.value().in_flight_left, 0u);
+    auto listener = listen_on_loopback();
+    auto added = co_await control.add_listener(listener.fd(), "tcp:extra");
+    EXPECT_TRUE(added);
+    auto through = connect_to(port_of(listener));
+    through.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(receive_message(through).body, "release 2");
+    auto removed =
+        co_await control.remove_listener("127.0.0.1:" + std::to_string(port_of(listener)));
+    EXPECT_TRUE(removed);
+    auto gone = co_await control.remove("shop", 5);
+    EXPECT_TRUE(gone);
+}
+
+TEST(ControlClient, DoesAllThatThePortPromises) {
+    Backend backend(2);
+    ProxyProcess proxy;
+    Client client(proxy);
+    client.run(use_everything(client, proxy, backend.port()));
+}
+
+Task<void> outlive_the_proxy(Client& client, ProxyProcess& proxy, std::vector<std::int64_t>& epochs,
+                             std::uint16_t port) {
+    auto& control = *client.control;
+    control.on_connected([&epochs](const ports::TrafficHello& hello) {
+        auto at = hello.apps.find("shop");
+        epochs.push_back(at == hello.apps.end() ? 0 : at->second.epoch);
+    });
+    control.start();
+    auto route = shop_route(7, 1, port);
+    auto applied = co_await control.apply(route);
+    EXPECT_TRUE(applied);
+    auto synced = co_await control.sync();
+    EXPECT_TRUE(synced);
+    proxy.kill();
+    auto starting = client.timers->after(Millis{100}, [&proxy] { proxy.start(); });
+    auto next = shop_route(8, 2, port);
+    auto waited = co_await control.apply(next);
+    EXPECT_TRUE(waited) << "a call made meanwhile waits for the proxy's return";
+    auto serving = co_await control.serving("shop");
+    EXPECT_EQ(serving.value().release, 2);
+}
+
+TEST(ControlClient, ConnectsAgainAndTellsOfIt) {
+    Backend backend(1);
+    ProxyProcess proxy;
+    Client client(proxy);
+    std::vector<std::int64_t> epochs;
+    client.run(outlive_the_proxy(client, proxy, epochs, backend.port()));
+    EXPECT_EQ(epochs, (std::vector<std::int64_t>{0, 7}));
+}
+
+Task<void> call_nobody(Client& client) {
+    client.control->start();
+    auto hello = co_await client.control->hello();
+    EXPECT_TRUE(hello.has_error() && hello.error().code == Errc::unavailable);
+}
+
+TEST(ControlClient, GivesUpAtItsDeadline) {
+    ProxyProcess proxy;
+    proxy.control();
+    proxy.kill();
+    Client client(proxy, Millis{200});
+    client.run(call_nobody(client));
+    EXPECT_FALSE(client.control->connected());
+}
+
+}  // namespace
+}  // namespace belay::proxy

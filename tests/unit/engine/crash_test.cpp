@@ -1,0 +1,134 @@
+// The daemon dies at every saved step in turn, and starts again: on the same disk, beside the same
+// processes, or after a reboot.
+#include "engine_world.hpp"
+
+namespace belay::engine {
+namespace {
+
+using domain::State;
+using test::commit;
+using test::EngineWorld;
+
+enum class Death { before, after };
+
+struct Kind {
+    const char* name;
+    char letter;  // b: good, s: sick, x: dies in its bake
+    State end;
+};
+
+// Exactly one release serves, it is one that proved healthy (or is being watched), and nothing else
+// is left running.
+void expect_whole(EngineWorld& world, const std::string& where) {
+    ASSERT_TRUE(world.machine.answers()) << where;
+    auto served = world.machine.served();
+    EXPECT_EQ(world.disk->apps.at("shop").live, served) << where;
+    EXPECT_EQ(world.machine.live->live->number, served) << where;
+    EXPECT_EQ(world.machine.live->stable->number, served) << where;
+    EXPECT_EQ(world.machine.current, served) << where;
+    EXPECT_EQ(world.machine.running(), std::vector<ReleaseNumber>{served}) << where;
+    EXPECT_EQ(world.machine.processes.size(), 1u) << where;
+    for (const auto& [id, deployment] : world.disk->deployments)
+        EXPECT_TRUE(domain::is_end(deployment.state))
+            << where << ": " << to_string(id) << " is " << to_string(deployment.state);
+    for (const auto& [id, stages] : world.disk->stages)
+        for (const auto& stage : stages)
+            EXPECT_NE(stage.state, domain::StageState::running) << where << ": " << stage.name;
+    EXPECT_NE(world.disk->releases.at({"shop", served}).healthy_since, TimePoint{}) << where;
+}
+
+// Runs one deployment that is cut off at its n-th commit; false when it had fewer.
+bool cut_off(const Kind& kind, Death death, int n, bool reboot) {
+    const auto where = std::string(kind.name) + (death == Death::before ? " before " : " after ") +
+                       "commit " + std::to_string(n) + (reboot ? ", rebooted" : "");
+    EngineWorld world;
+    world.start_live();
+    if (kind.letter == 's') world.machine.sick_commits.insert(commit('s'));
+    auto id = world.push(kind.letter).deployment;
+    if (death == Death::before)
+        world.store->stop_before_commit(n);
+    else
+        world.store->stop_after_commit(n);
+    bool crashed = false;
+    auto step = [&](State now) {
+        if (kind.letter != 'x' || crashed || now != State::baking) return;
+        crashed = true;
+        world.runtime->crash(2, 1);
+    };
+    world.run_until([&] {
+        if (world.store->stopped()) return true;
+        step(world.deployment(id).state);
+        return domain::is_end(world.deployment(id).state) && world.settled();
+    });
+    if (!world.store->stopped()) return false;
+    EXPECT_TRUE(world.machine.answers()) << where << ": while the daemon is dead";
+    world.kill();
+    if (reboot) world.machine.reboot();
+    world.start();
+    EXPECT_TRUE(world.machine.answers()) << where << ": as soon as it is up again";
+    EXPECT_TRUE(world.run_until([&] {
+        step(world.deployment(id).state);
+        return domain::is_end(world.deployment(id).state) && world.settled();
+    })) << where
+        << ": stays " << to_string(world.deployment(id).state);
+    world.run_until([&] { return world.machine.processes.size() == 1; }, Millis{60'000});
+    expect_whole(world, where);
+    // What it came to is what it would have come to, but for a bad release that a reboot took away
+    // before its verdict.
+    if (kind.letter != 'x') {
+        EXPECT_EQ(to_string(world.deployment(id).state), to_string(kind.end)) << where;
+    }
+    return true;
+}
+
+class CrashAtEveryCommit : public ::testing::TestWithParam<std::tuple<int, Death, bool>> {};
+
+TEST_P(CrashAtEveryCommit, LeavesOneHealthyReleaseLiveAndEveryDeploymentEnded) {
+    static const Kind kinds[] = {{"a good push", 'b', State::healthy},
+                                 {"a sick push", 's', State::failed},
+                                 {"a push that dies in its bake", 'x', State::rolled_back}};
+    auto [kind, death, reboot] = GetParam();
+    int n = 1;
+    while (cut_off(kinds[kind], death, n, reboot)) {
+        ASSERT_FALSE(HasFailure());
+        ASSERT_LT(++n, 200);
+    }
+    EXPECT_GT(n, 10) << "a deployment saves more often than that";
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CrashAtEveryCommit,
+                         ::testing::Combine(::testing::Values(0, 1, 2),
+                                            ::testing::Values(Death::before, Death::after),
+                                            ::testing::Bool()));
+
+TEST(Boot, BringsTheStableReleaseUpWithoutDatabaseOrConfiguration) {
+    EngineWorld world;
+    world.start_live();
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::baking));
+    world.kill();
+    world.machine.reboot();
+    world.disk = std::make_shared<test::FakeDisk>();
+    world.config.apps.clear();
+    world.start();
+    EXPECT_TRUE(world.machine.answers());
+    EXPECT_EQ(world.machine.served(), 1) << "what was proven, not what was being watched";
+}
+
+TEST(Boot, LeavesAStoppedAppStopped) {
+    EngineWorld world;
+    world.start_live();
+    ASSERT_TRUE(world.ask(world.engine->stop("shop", "ada")));
+    world.kill();
+    world.machine.reboot();
+    world.start();
+    EXPECT_TRUE(world.machine.processes.empty());
+    EXPECT_EQ(world.engine->app("shop")->state, domain::AppState::stopped);
+    auto again = world.ask(world.engine->start("shop", "ada"));
+    ASSERT_TRUE(again);
+    EXPECT_EQ(world.end_of(again->deployment).state, State::healthy);
+    EXPECT_TRUE(world.machine.answers());
+}
+
+}  // namespace
+}  // namespace belay::engine

@@ -1,0 +1,361 @@
+#include "engine_world.hpp"
+
+namespace belay::engine {
+namespace {
+
+using domain::Reason;
+using domain::State;
+using test::commit;
+using test::EngineWorld;
+
+TEST(Engine, DeploysANewAppOnceAndMakesItStable) {
+    EngineWorld world;
+    world.start_live();
+    EXPECT_EQ(world.newest().trigger, domain::Trigger::config);
+    EXPECT_EQ(world.machine.stages_run, (std::vector<std::string>{"build", "test"}));
+    EXPECT_EQ(world.machine.current, 1);
+    ASSERT_TRUE(world.machine.live && world.machine.live->stable);
+    EXPECT_EQ(world.machine.live->stable->number, 1);
+    EXPECT_EQ(world.disk->deployments.size(), 1u);
+}
+
+TEST(Engine, SwitchesToAPushAndStopsTheOldReleaseOnlyAfterTheBake) {
+    EngineWorld world;
+    world.start_live();
+    auto answer = world.push('b');
+    EXPECT_EQ(answer.status_code, 202);
+    ASSERT_TRUE(world.reaches(answer.deployment, State::baking));
+    EXPECT_EQ(world.machine.served(), 2);
+    EXPECT_EQ(world.machine.running(), (std::vector<ReleaseNumber>{1, 2}));
+    EXPECT_EQ(world.machine.live->stable->number, 1) << "a boot in the bake starts the proven one";
+    EXPECT_EQ(world.end_of(answer.deployment).state, State::healthy);
+    EXPECT_TRUE(
+        world.run_until([&] { return world.machine.running() == std::vector<ReleaseNumber>{2}; }));
+    EXPECT_EQ(world.machine.live->stable->number, 2);
+}
+
+TEST(Engine, KeepsTheLiveReleaseWhenTheTestFails) {
+    EngineWorld world;
+    world.start_live();
+    ports::StageOutcome failed;
+    failed.exit_code = 2;
+    failed.tail = "1 test failed";
+    failed.detail = "exit code 2";
+    world.machine.outcomes["test"] = failed;
+    auto end = world.end_of(world.push('b').deployment);
+    EXPECT_EQ(end.state, State::failed);
+    EXPECT_EQ(end.failure.reason, Reason::test_failed);
+    EXPECT_EQ(end.failure.exit_code, 2);
+    EXPECT_EQ(world.machine.served(), 1);
+    EXPECT_EQ(world.machine.flips, (std::vector<ReleaseNumber>{1}));
+}
+
+TEST(Engine, NeverSwitchesToACandidateThatIsNotHealthy) {
+    EngineWorld world;
+    world.start_live();
+    world.machine.sick_commits.insert(commit('b'));
+    auto end = world.end_of(world.push('b').deployment);
+    EXPECT_EQ(end.state, State::failed);
+    EXPECT_EQ(end.failure.reason, Reason::deadline);
+    EXPECT_EQ(world.machine.flips, (std::vector<ReleaseNumber>{1}));
+    EXPECT_EQ(world.machine.running(), (std::vector<ReleaseNumber>{1}));
+}
+
+TEST(Engine, DoesNotBelieveAnAnswerFromSomebodyElsesProcess) {
+    EngineWorld world;
+    world.start_live();
+    world.machine.not_owner_commits.insert(commit('b'));
+    auto end = world.end_of(world.push('b').deployment);
+    EXPECT_EQ(end.failure.reason, Reason::not_owner);
+    EXPECT_EQ(world.machine.served(), 1);
+}
+
+TEST(Engine, GoesBackAtOnceWhenTheNewReleaseDiesInItsBake) {
+    EngineWorld world;
+    world.start_live();
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::baking));
+    world.runtime->crash(2, 7);
+    auto end = world.end_of(id);
+    EXPECT_EQ(end.state, State::rolled_back);
+    EXPECT_EQ(end.failure.reason, Reason::exited);
+    EXPECT_EQ(end.failure.exit_code, 7);
+    EXPECT_EQ(world.machine.flips, (std::vector<ReleaseNumber>{1, 2, 1}));
+    EXPECT_EQ(world.machine.running(), (std::vector<ReleaseNumber>{1}));
+    EXPECT_EQ(world.disk->releases.at({"shop", 2}).state, domain::ReleaseState::bad);
+    EXPECT_EQ(world.disk->apps.at("shop").live, 1);
+}
+
+TEST(Engine, GoesBackWhenUsersGetErrorsThoughProbesPass) {
+    EngineWorld world;
+    world.start_live();
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::baking));
+    world.machine.counters[2].requests = 100;
+    world.machine.counters[2].status[4] = 20;
+    EXPECT_EQ(world.end_of(id).failure.reason, Reason::error_ratio);
+    EXPECT_EQ(world.machine.served(), 1);
+}
+
+TEST(Engine, RollsBackThoughNothingCanBeWritten) {
+    EngineWorld world;
+    world.start_live();
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::baking));
+    world.store->fail_all_commits(Error{Errc::disk_full, "no space left"});
+    world.runtime->crash(2, 7);
+    EXPECT_TRUE(world.run_until([&] { return world.machine.served() == 1; }, Millis{5'000}));
+    world.store->fail_all_commits(std::nullopt);
+    EXPECT_EQ(world.end_of(id).state, State::rolled_back);
+}
+
+TEST(Engine, DoesNotSwitchWhenTheIntentCannotBeWritten) {
+    EngineWorld world;
+    world.start_live();
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::verifying));
+    world.store->before_commit = [&](const std::vector<ports::Write>& batch) {
+        for (const auto& write : batch)
+            if (const auto* put = std::get_if<ports::PutDeployment>(&write))
+                if (put->deployment.state == State::switching)
+                    world.store->fail_commit(0, Error{Errc::disk_full, "no space left"});
+    };
+    auto end = world.end_of(id);
+    EXPECT_EQ(end.failure.reason, Reason::disk_full);
+    EXPECT_EQ(world.machine.flips, (std::vector<ReleaseNumber>{1}));
+}
+
+TEST(Engine, DoesNotAcceptADeliveryThatCannotBeWritten) {
+    EngineWorld world;
+    world.start_live();
+    world.store->fail_all_commits(Error{Errc::disk_full, "no space left"});
+    domain::Push push;
+    push.kind = domain::PushKind::push;
+    domain::Change change;
+    change.ref = "refs/heads/main";
+    change.name = "main";
+    change.after = change.commit = commit('b');
+    push.changes.push_back(change);
+    auto answer = world.ask(world.engine->submit("shop", "github", push, "x"));
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().code, Errc::disk_full);
+    world.store->fail_all_commits(std::nullopt);
+    EXPECT_EQ(world.end_of(world.push('c').deployment).state, State::healthy);
+}
+
+TEST(Engine, RevertsWhenTheProxyDoesNotAnswer) {
+    EngineWorld world;
+    world.start_live();
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::verifying));
+    world.machine.proxy_refuses = true;
+    EXPECT_EQ(world.end_of(id).failure.reason, Reason::switch_failed);
+    EXPECT_EQ(world.machine.served(), 1);
+    EXPECT_EQ(world.machine.running(), (std::vector<ReleaseNumber>{1}));
+}
+
+TEST(Engine, HoldsWhereTheReleaseCommandSaidThereIsNoWayBack) {
+    EngineWorld world;
+    world.config.apps[0].release.run.shell = "migrate";
+    ports::StageOutcome irreversible;
+    irreversible.exit_code = 10;
+    world.machine.outcomes["release"] = irreversible;
+    world.start_live();
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::baking));
+    world.runtime->crash(2, 1);
+    auto end = world.end_of(id);
+    EXPECT_EQ(end.state, State::failed);
+    EXPECT_EQ(world.machine.served(), 2) << "what answers stays where it is";
+    EXPECT_TRUE(world.disk->apps.at("shop").hold);
+    EXPECT_EQ(world.engine->app("shop")->state, domain::AppState::degraded);
+}
+
+TEST(Engine, SupersedesQueuedAndRunningButNotTheThirdInARow) {
+    EngineWorld world;
+    world.start_live();
+    std::vector<DeploymentId> ids;
+    for (char letter : {'b', 'c', 'd', 'e', 'f'}) {
+        ids.push_back(world.push(letter).deployment);
+        ASSERT_TRUE(world.run_until([&] {
+            return world.deployment(ids.back()).state >= State::building;
+        }) || letter > 'd');
+    }
+    for (auto id : ids)
+        world.end_of(id);
+    EXPECT_EQ(world.deployment(ids[0]).state, State::superseded);
+    EXPECT_EQ(world.deployment(ids[1]).state, State::superseded);
+    EXPECT_EQ(world.deployment(ids.back()).state, State::healthy);
+    int healthy = 0;
+    for (auto id : ids)
+        healthy += world.deployment(id).state == State::healthy;
+    EXPECT_EQ(healthy, 2) << "a busy branch goes live all the same";
+}
+
+TEST(Engine, HoldKeepsPushesAndResumeDeploysTheNewest) {
+    EngineWorld world;
+    world.start_live();
+    ASSERT_TRUE(world.ask(world.engine->hold("shop", "a sale", "ada")));
+    auto first = world.push('b');
+    auto second = world.push('c');
+    EXPECT_EQ(first.status_code, 202);
+    EXPECT_FALSE(
+        world.run_until([&] { return world.deployment(second.deployment).state != State::queued; },
+                        Millis{60'000}));
+    EXPECT_EQ(world.deployment(first.deployment).state, State::superseded);
+    ASSERT_TRUE(world.ask(world.engine->resume("shop", "ada")));
+    EXPECT_EQ(world.end_of(second.deployment).state, State::healthy);
+}
+
+TEST(Engine, RollbackInTheBakeMovesTrafficAtOnceAndHolds) {
+    EngineWorld world;
+    world.start_live();
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::baking));
+    auto back = world.ask(world.engine->rollback("shop", {}));
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_TRUE(world.run_until([&] { return world.machine.served() == 1; }, Millis{100}));
+    EXPECT_EQ(world.end_of(back->deployment).state, State::healthy);
+    EXPECT_EQ(world.deployment(id).state, State::rolled_back);
+    EXPECT_EQ(world.deployment(id).failure.reason, Reason::canceled);
+    EXPECT_TRUE(world.disk->apps.at("shop").hold);
+    EXPECT_NE(world.disk->releases.at({"shop", 2}).state, domain::ReleaseState::bad);
+}
+
+TEST(Engine, RollbackAfterTheBakeStartsAndVerifiesTheOldRelease) {
+    EngineWorld world;
+    world.start_live();
+    ASSERT_EQ(world.end_of(world.push('b').deployment).state, State::healthy);
+    auto stages = world.machine.stages_run.size();
+    auto back = world.ask(world.engine->rollback("shop", {}));
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ(world.end_of(back->deployment).state, State::healthy);
+    EXPECT_EQ(world.machine.served(), 1);
+    EXPECT_EQ(world.machine.stages_run.size(), stages) << "a rollback builds nothing";
+    auto nothing = world.ask(world.engine->rollback("shop", {}));
+    EXPECT_EQ(nothing.error().code, Errc::not_found);
+}
+
+TEST(Engine, RestartRunsTheSameReleaseBesideItselfFirst) {
+    EngineWorld world;
+    world.start_live();
+    auto again = world.ask(world.engine->restart("shop", "ada"));
+    ASSERT_TRUE(again);
+    EXPECT_EQ(world.end_of(again->deployment).state, State::healthy);
+    EXPECT_EQ(world.machine.processes.size(), 1u);
+    EXPECT_EQ(world.machine.processes.begin()->first, "shop.1.web.1.2");
+    EXPECT_TRUE(world.machine.answers());
+}
+
+TEST(Engine, TakesTheSealedFilesAgainWhereOnlyTheConfigurationChanged) {
+    EngineWorld world;
+    world.start_live();
+    world.config.apps[0].env["COLOUR"] = "blue";
+    ASSERT_TRUE(world.ask(world.engine->reload()));
+    auto stages = world.machine.stages_run.size();
+    auto deploy = world.ask(world.engine->deploy("shop", {}));
+    ASSERT_TRUE(deploy);
+    EXPECT_EQ(world.end_of(deploy->deployment).state, State::healthy);
+    EXPECT_EQ(world.machine.stages_run.size(), stages);
+    EXPECT_EQ(world.machine.served(), 2);
+}
+
+TEST(Engine, ABadCommitNeedsForce) {
+    EngineWorld world;
+    world.start_live();
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::baking));
+    world.runtime->crash(2, 7);
+    world.end_of(id);
+    DeployRequest request;
+    auto refused = world.ask(world.engine->deploy("shop", request));
+    auto end = world.end_of(refused->deployment);
+    EXPECT_EQ(end.state, State::failed);
+    EXPECT_NE(end.failure.detail.find("--force"), std::string::npos);
+    request.force = true;
+    auto forced = world.ask(world.engine->deploy("shop", request));
+    EXPECT_EQ(world.end_of(forced->deployment).state, State::healthy);
+}
+
+TEST(Engine, ADeliveryTwiceMakesOneDeployment) {
+    EngineWorld world;
+    world.start_live();
+    domain::Push push;
+    push.kind = domain::PushKind::push;
+    push.delivery_id = "abc";
+    domain::Change change;
+    change.ref = "refs/heads/main";
+    change.name = "main";
+    change.after = change.commit = world.machine.tip = commit('b');
+    world.machine.commits.insert(commit('b'));
+    push.changes.push_back(change);
+    auto first = world.ask(world.engine->submit("shop", "github", push, "x"));
+    auto again = world.ask(world.engine->submit("shop", "github", push, "x"));
+    EXPECT_EQ(first->status_code, 202);
+    EXPECT_EQ(again->status_code, 200);
+    EXPECT_EQ(again->decision, domain::Decision::duplicate);
+    push.delivery_id = "other";
+    EXPECT_EQ(world.ask(world.engine->submit("shop", "github", push, "y"))->decision,
+              domain::Decision::duplicate);
+    EXPECT_EQ(world.end_of(first->deployment).state, State::healthy);
+}
+
+TEST(Engine, PushingAThenBThenAAgainIsThreePushes) {
+    EngineWorld world;
+    world.start_live();
+    EXPECT_EQ(world.end_of(world.push('b').deployment).state, State::healthy);
+    auto again = world.push('a');
+    EXPECT_EQ(again.status_code, 202);
+    EXPECT_EQ(world.end_of(again.deployment).state, State::healthy);
+    EXPECT_EQ(world.machine.served(), 3);
+}
+
+TEST(Engine, AnUnhealthyLiveReleaseIsSaidAndNotTouched) {
+    EngineWorld world;
+    world.start_live();
+    world.machine.sick_commits.insert(commit('a'));
+    ASSERT_TRUE(world.run_until(
+        [&] { return world.engine->app("shop")->state == domain::AppState::degraded; },
+        Millis{120'000}));
+    EXPECT_EQ(world.engine->app("shop")->live->health, "unhealthy");
+    world.machine.sick_commits.clear();
+    EXPECT_TRUE(
+        world.run_until([&] { return world.engine->app("shop")->state == domain::AppState::live; },
+                        Millis{120'000}));
+    int told = 0;
+    for (const auto& [id, event] : world.disk->events)
+        told += event.state == "unhealthy" || event.state == "recovered";
+    EXPECT_EQ(told, 2);
+    EXPECT_EQ(world.machine.flips, (std::vector<ReleaseNumber>{1}));
+}
+
+TEST(Engine, CancelEndsABuildAndLeavesTheLiveReleaseAlone) {
+    EngineWorld world;
+    world.start_live();
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::building));
+    ASSERT_TRUE(world.ask(world.engine->cancel(id, "ada")));
+    auto end = world.end_of(id);
+    EXPECT_EQ(end.state, State::canceled);
+    EXPECT_EQ(world.machine.served(), 1);
+    EXPECT_EQ(world.ask(world.engine->cancel(id, "ada")).error().code, Errc::conflict);
+}
+
+TEST(Engine, WaitsForApprovalAndGoesOnOrEnds) {
+    EngineWorld world;
+    world.config.apps[0].manual_approval = true;
+    world.start();
+    world.run_until([&] { return !world.disk->deployments.empty(); });
+    auto id = world.newest().id;
+    ASSERT_TRUE(world.reaches(id, State::awaiting_approval));
+    ASSERT_TRUE(world.ask(world.engine->approve(id, "ada")));
+    EXPECT_EQ(world.end_of(id).state, State::healthy);
+    auto second = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(second, State::awaiting_approval));
+    ASSERT_TRUE(world.ask(world.engine->reject(second, "no", "ada")));
+    EXPECT_EQ(world.end_of(second).failure.reason, Reason::rejected);
+    EXPECT_EQ(world.machine.served(), 1);
+}
+
+}  // namespace
+}  // namespace belay::engine
