@@ -1,6 +1,7 @@
 #include "fetch.hpp"
 
 #include "connection.hpp"
+#include "consolidate.hpp"
 #include "gitmodules.hpp"
 #include "local_import.hpp"
 #include "mirror.hpp"
@@ -12,6 +13,8 @@
 
 namespace belay::git {
 namespace {
+
+constexpr std::size_t kPacksMax = 50;
 
 Outcome<RepositoryUrl> allowed_url(Result<RepositoryUrl> url,
                                    const std::vector<std::string>& allow) {
@@ -36,6 +39,8 @@ Outcome<RemoteRefs> update(const Mirror& mirror, const Endpoint& endpoint, Progr
     if (!refs) return refs;
     if (auto downloaded = connection.download(); !downloaded) return downloaded.error();
     if (auto set = mirror.set_refs(*refs); !set) return set.error();
+    if (auto consolidated = consolidate_packs(mirror, kPacksMax); !consolidated)
+        return consolidated.error();
     return refs;
 }
 

@@ -1,3 +1,4 @@
+#include "git/consolidate.hpp"
 #include "worker_client.hpp"
 
 #include <gmock/gmock.h>
@@ -186,6 +187,28 @@ TEST_F(Fetch, KeepsNoPacksThatTheSourceHasReplaced) {
         ASSERT_TRUE(succeeded(fetch(order())));
     }
     EXPECT_EQ(files_below(mirror / "objects", ".pack"), 1u);
+}
+
+TEST_F(Fetch, ManySmallPacksBecomeOneBesideTheLargest) {
+    for (int i = 0; i < 5; ++i) {
+        repository.commit_file("a", std::to_string(i));
+        repository.push();
+        run({"git", "repack", "-q", "-d"}, git_environment(), repository.bare().string());
+    }
+    ASSERT_TRUE(succeeded(fetch(order())));
+    ASSERT_EQ(files_below(mirror / "objects", ".pack"), 5u);
+    git_libgit2_init();
+    {
+        git::Progress progress;
+        auto opened = git::Mirror::open_for_writing(mirror, false, progress);
+        ASSERT_TRUE(opened.has_value());
+        EXPECT_EQ(*git::consolidate_packs(*opened, 5), 0u);
+        EXPECT_EQ(*git::consolidate_packs(*opened, 4), 4u);
+    }
+    git_libgit2_shutdown();
+    EXPECT_EQ(files_below(mirror / "objects", ".pack"), 2u);
+    EXPECT_EQ(run({"git", "fsck", "--full"}, git_environment(), mirror.string()), "");
+    EXPECT_EQ(run({"git", "rev-list", "--count", "main"}, git_environment(), mirror.string()), "5");
 }
 
 TEST_F(Fetch, ReadsAWorkTreeALinkedOneAndOneThatBorrowsObjects) {
