@@ -487,7 +487,8 @@ Result<std::string> DiskReleases::home_now(const std::string& app, const std::st
 }
 
 Result<std::string> DiskReleases::log_directory(const std::string& app, const std::string& name) {
-    if (!is_plain_path(name)) return Error{Errc::invalid, "\"" + name + "\" can't name a directory of logs"};
+    if (!is_plain_path(name))
+        return Error{Errc::invalid, "\"" + name + "\" can't name a directory of logs"};
     if (auto done = sys::make_directories(layout_.state() + "/logs", kCrossable); !done)
         return done.error();
     auto path = layout_.state() + "/logs/" + app + "/" + name;

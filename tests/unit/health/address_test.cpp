@@ -1,6 +1,6 @@
-#include <health/address.hpp>
-
 #include <gtest/gtest.h>
+
+#include <health/address.hpp>
 
 namespace belay::health {
 namespace {
@@ -20,8 +20,9 @@ TEST(Address, ReadsUrls) {
 }
 
 TEST(Address, SaysWhatIsWrongWithAUrl) {
-    for (const char* url : {"", "ftp://x/", "http://", "http://:80/", "http://a:0/", "http://a:70000/", "http://a:x/",
-                            "http://u:p@h/", "http://h/a b", "http://h/\r\nX: y", "http://[::1", "https://h/"}) {
+    for (const char* url :
+         {"", "ftp://x/", "http://", "http://:80/", "http://a:0/", "http://a:70000/", "http://a:x/",
+          "http://u:p@h/", "http://h/a b", "http://h/\r\nX: y", "http://[::1", "https://h/"}) {
         auto address = parse_url(url);
         ASSERT_FALSE(address) << url;
         EXPECT_EQ(address.error().code, Errc::invalid);

@@ -1,8 +1,7 @@
-#include <health/judgement.hpp>
-
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <health/judgement.hpp>
 
 namespace belay::health {
 namespace {
@@ -25,7 +24,8 @@ TEST(Judgement, LooksForAPartOfTheBody) {
 
 TEST(Judgement, LooksForAPattern) {
     EXPECT_EQ(complaint_about_body("/v[0-9]+/", "version v12"), "");
-    EXPECT_EQ(complaint_about_body("/^v[0-9]+$/", "version v12"), "body does not match /^v[0-9]+$/");
+    EXPECT_EQ(complaint_about_body("/^v[0-9]+$/", "version v12"),
+              "body does not match /^v[0-9]+$/");
     EXPECT_NE(complaint_about_body("/(/", "x").find("no regular expression"), std::string::npos);
 }
 
@@ -40,10 +40,10 @@ TEST(Judgement, APatternThatExplodesEndsSoon) {
 TEST(Judgement, ShowsBytesAsOneLineOfText) {
     EXPECT_EQ(printable("a\nb\x01\x1b[31m", 200), "a b..[31m");
     EXPECT_EQ(printable("\xc3\xbc\xff\xc3", 200), "\xc3\xbc..");
-    EXPECT_EQ(printable("\xc2\x9b", 200), "..");          // a terminal's control character
-    EXPECT_EQ(printable("\xed\xa0\x80", 200), "...");     // half a surrogate pair
-    EXPECT_EQ(printable("\xc0\xaf", 200), "..");          // overlong
-    EXPECT_EQ(printable("aa\xc3\xbc", 3), "aa");          // no half character
+    EXPECT_EQ(printable("\xc2\x9b", 200), "..");       // a terminal's control character
+    EXPECT_EQ(printable("\xed\xa0\x80", 200), "...");  // half a surrogate pair
+    EXPECT_EQ(printable("\xc0\xaf", 200), "..");       // overlong
+    EXPECT_EQ(printable("aa\xc3\xbc", 3), "aa");       // no half character
     EXPECT_EQ(printable(std::string(500, 'x'), 200).size(), 200u);
 }
 
