@@ -102,7 +102,7 @@ Result<void> Sealing::open() {
     auto tree = Tree::open(manifest.directory);
     if (!tree) return tree.error();
     tree_.emplace(std::move(*tree));
-    auto listing = scan(*tree_);
+    auto listing = scan(*tree_, Access::opened);
     if (!listing) return listing.error();
     listing_ = std::move(*listing);
     return {};
@@ -301,7 +301,7 @@ Result<void> Sealing::make_writable() {
 
 Result<void> Sealing::protect() {
     auto known = std::move(listing_);
-    auto listing = scan(*tree_, [&](const std::string& path) {
+    auto listing = scan(*tree_, Access::opened, [&](const std::string& path) {
         return std::find(job_.writable.begin(), job_.writable.end(), path) != job_.writable.end();
     });
     if (!listing) return listing.error();
