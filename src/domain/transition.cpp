@@ -103,6 +103,19 @@ Transition again(const Deployment& deployment, State state, Effect effect) {
     return to(next, state, effect);
 }
 
+Transition given_back(const Deployment& deployment) {
+    auto next = deployment;
+    next.failure =
+        Failure{Reason::interrupted,
+                std::string(to_string(deployment.state)),
+                "the traffic had been taken from it when the daemon was stopped, before the "
+                "reason was written",
+                {},
+                {}};
+    if (next.previous == 0) return end(next, failed, Reason::interrupted, Effect::take_down);
+    return to(next, rolling_back, Effect::roll_back);
+}
+
 Transition on_interrupted(const Deployment& deployment, const Event& event, const Course& course) {
     switch (deployment.state) {
         case queued:
@@ -142,9 +155,13 @@ Transition on_interrupted(const Deployment& deployment, const Event& event, cons
         case draining:
         case baking:
             if (event.rebooted) return again(deployment, starting, Effect::start);
-            // The switch is committed: it must never end as failed(interrupted) with discard.
-            return {deployment, Effect::bake};
+            // The traffic was given back already, and the daemon died before it could say why.
+            if (!event.serving) return given_back(deployment);
+            return {deployment, deployment.state == draining ? Effect::drain : Effect::bake};
         case rolling_back:
+            // What booted is the release that it was to go back to.
+            if (event.rebooted)
+                return end(deployment, rolled_back, deployment.failure.reason, Effect::none);
             return {deployment, Effect::roll_back};
         default:
             return {deployment, Effect::none};

@@ -25,8 +25,8 @@ void BakeMonitor::start() {
     exits_ = fleet_.watch(*set_, [this](const Member& member, const ports::RunInfo& info) {
         on_change(member, info);
     });
-    if (auto dead = fleet_.dead(*set_, Which::all); !dead.empty())
-        trip(domain::Reason::exited, dead, std::nullopt);
+    if (!fleet_.all_running(*set_))
+        trip(domain::Reason::exited, "a process of it ended before it was watched", std::nullopt);
     for (std::size_t i = 0; i < set_->members.size(); ++i)
         if (set_->members[i].serves) tasks_.spawn("bake probes", watch_member(i));
     tasks_.spawn("bake traffic", watch_traffic());

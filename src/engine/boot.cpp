@@ -80,11 +80,12 @@ Task<void> EngineCore::boot_app(domain::LiveManifest manifest) {
     log::info("started the stable release",
               {{"app", app.name}, {"release", fmt::to_string(chosen->number)}});
     const bool answers = co_await wait_for_first_pass(app.live, kBootPatience);
-    if (!answers)
-        log::warning("the stable release does not answer yet", {{"app", app.name}});
+    if (!answers) log::warning("the stable release does not answer yet", {{"app", app.name}});
     co_await route_live(app);
     auto written = co_await services_.world.releases.write_live(live_manifest(app));
     if (!written) log::error("live/APP.json was not written", {{"error", written.error().message}});
+    auto current = co_await services_.world.releases.set_current(app.name, chosen->number);
+    if (!current) log::error("`current` was not set", {{"error", current.error().message}});
 }
 
 Task<bool> EngineCore::wait_for_first_pass(RunSetPtr set, Millis patience) {
@@ -192,6 +193,7 @@ Task<void> EngineCore::reconcile(AppContext& app, std::vector<Deployment> unfini
     if (store && app.record.live != 0) {
         auto row = co_await store->release(app.name, app.record.live);
         if (row && *row) app.live_release = **row;
+        app.live_release.state = domain::ReleaseState::live;
     }
     if (app.live && app.live_release.number == 0) {  // the record lost it; the manifest has it
         app.live_release.app = app.name;
@@ -264,6 +266,10 @@ Task<void> EngineCore::resume_active(AppContext& app, Deployment deployment) {
         app.record.live = deployment.release;
         auto row = co_await services_.journal.store()->release(app.name, deployment.previous);
         if (row && *row) app.fallback_release = **row;
+        auto serving = co_await services_.world.traffic.serving(app.name);
+        // A proxy that can't be asked is no sign that anything is wrong.
+        event.serving = !serving || (serving->epoch == deployment.epoch &&
+                                     serving->release == deployment.release);
     } else {
         if (state == State::switching && other) app.live = other;
         if (same_release && app.live && own && app.live->generation == own->generation)

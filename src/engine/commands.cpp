@@ -178,12 +178,12 @@ Task<Result<Accepted>> EngineCore::cancel(DeploymentId id, std::string by) {
 }
 
 Task<Result<Accepted>> EngineCore::approve(DeploymentId id, std::string by) {
-    co_return co_await answer_gate(id, EventKind::approved, "approved by " + by);
+    return answer_gate(id, EventKind::approved, "approved by " + by);
 }
 
 Task<Result<Accepted>> EngineCore::reject(DeploymentId id, std::string why, std::string by) {
-    co_return co_await answer_gate(
-        id, EventKind::reject, fmt::format("rejected by {}{}", by, why.empty() ? "" : ": " + why));
+    auto note = fmt::format("rejected by {}{}", by, why.empty() ? "" : ": " + why);
+    return answer_gate(id, EventKind::reject, std::move(note));
 }
 
 Task<Result<Accepted>> EngineCore::answer_gate(DeploymentId id, EventKind kind, std::string note) {

@@ -273,7 +273,8 @@ Task<void> Deployer::open_stage(std::string name) {
     std::vector<ports::Write> writes;
     writes.emplace_back(ports::PutStage{stage});
     writes.emplace_back(event_of(deployment(), services_.now(), fmt::format("{} began", name)));
-    auto saved = co_await services_.journal.save(std::move(writes), "stage_" + name);
+    const auto point = "stage_" + name;
+    auto saved = co_await services_.journal.save(std::move(writes), point);
     if (!saved)
         log::warning("a stage's begin was not recorded", {{"error", saved.error().message}});
 }

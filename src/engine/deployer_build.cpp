@@ -256,7 +256,8 @@ Task<domain::Event> Deployer::export_files(domain::AppUsers users, std::string l
 
 Task<Result<EnvironmentFacts>> Deployer::facts(bool run_time) {
     auto users = users_of(app_, services_.options.separate_users);
-    auto home = co_await world().releases.home(app_.name, run_time ? "run" : "build", users);
+    const std::string kind = run_time ? "run" : "build";
+    auto home = co_await world().releases.home(app_.name, kind, users);
     if (!home) co_return home.error();
     EnvironmentFacts facts;
     facts.app = app_.name;

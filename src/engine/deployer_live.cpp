@@ -311,8 +311,8 @@ Task<void> Deployer::stop_watching() {
 
 // The plain files that say what is live, and who restarts it: all can be done again after a crash.
 Task<void> Deployer::settle_live() {
-    auto current =
-        co_await world().releases.set_current(app_.name, app_.live ? app_.live->release() : 0);
+    const ReleaseNumber number = app_.live ? app_.live->release() : 0;
+    auto current = co_await world().releases.set_current(app_.name, number);
     if (!current)
         log::error("`current` was not set",
                    {{"app", app_.name}, {"error", current.error().message}});
@@ -389,8 +389,7 @@ Task<domain::Event> Deployer::bake() {
         if (passes) break;
         co_await timers.wait(monitor.tripped(), manifest.health.interval, active().step);
     }
-    if (monitor.tripped().is_set() || active().step.requested())
-        co_return left(tripped_or_asked());
+    if (monitor.tripped().is_set() || active().step.requested()) co_return left(tripped_or_asked());
     auto stage = stage_row("bake");
     stage.state = StageState::passed;
     co_await close_stage(std::move(stage));
@@ -465,8 +464,9 @@ Task<Result<void>> Deployer::probe_through_proxy() {
                             fmt::format("through the proxy at {} release {} answered, not {}",
                                         address, *answered, deployment().release)};
         if (attempt == 3) {
-            log::warning("the new release was not seen through the proxy",
-                         {{"app", app_.name}, {"address", address}, {"error", answered.error().message}});
+            log::warning(
+                "the new release was not seen through the proxy",
+                {{"app", app_.name}, {"address", address}, {"error", answered.error().message}});
             break;
         }
         const bool slept = co_await world().timers.sleep(kFirstProbes, active().step);
@@ -490,7 +490,12 @@ Task<Result<void>> Deployer::flip_back() {
     auto upstreams = services_.fleet.upstreams(*old);
     if (!upstreams.empty()) {
         auto route = route_of(old->manifest, std::move(upstreams), deployment().epoch + 1, 0);
-        auto applied = co_await world().traffic.apply(std::move(route));
+        auto applied = co_await world().traffic.apply(route);
+        if (!applied && applied.error().code == Errc::conflict) {
+            // It went back once before, at another port.
+            route.epoch = ++app_.record.epoch;
+            applied = co_await world().traffic.apply(std::move(route));
+        }
         if (!applied) co_return applied.error();
     }
     failpoint("flipped_back");

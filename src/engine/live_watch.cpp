@@ -125,8 +125,8 @@ Task<void> EngineCore::note_health(AppContext& app, std::string health, std::str
     auto text = recovered ? fmt::format("{} has recovered", app.name)
                           : fmt::format("{} is {}: {}", app.name, health, detail);
     log::warning(text, {{"app", app.name}});
-    co_await save_event(
-        app_event(app.name, services_.now(), recovered ? "recovered" : "unhealthy", text));
+    auto event = app_event(app.name, services_.now(), recovered ? "recovered" : "unhealthy", text);
+    co_await save_event(std::move(event));
     if (recovered || app.live->manifest.health.on_unhealthy != "restart") co_return;
     const auto now = services_.world.timers.steady_now();
     auto& last = restarted_for_health_[app.name];

@@ -97,6 +97,8 @@ Result<RepositoryUrl> resolve_submodule_url(const RepositoryUrl& parent, std::st
             break;
         }
     }
+    // Not an address either: refused by the grammar.
+    if (url.empty() || url == "." || url == "..") return parse_repository_url(url);
     bool absolute = parent.path.starts_with('/');
     resolved.path = resolved.path.empty() ? fmt::format("{}{}", absolute ? "/" : "", url)
                                           : fmt::format("{}/{}", resolved.path, url);

@@ -24,11 +24,11 @@ bool lock(int fd, int kind) {
     return true;
 }
 
+template <class Iterator>
 void remove_all_of(const fs::path& directory, std::string_view prefix, std::string_view suffix) {
     std::error_code ignored;
     std::vector<fs::path> found;
-    for (fs::recursive_directory_iterator at(directory, ignored), end; at != end;
-         at.increment(ignored)) {
+    for (Iterator at(directory, ignored), end; at != end; at.increment(ignored)) {
         auto name = at->path().filename().string();
         if (name.starts_with(prefix) && name.ends_with(suffix)) found.push_back(at->path());
     }
@@ -125,14 +125,16 @@ Outcome<void> Mirror::open() {
     }
     if (git_repository_open_bare(repository_.out(), path_.c_str()) < 0)
         return damaged(git_message());
+    Config config;
+    if (git_repository_config(config.out(), repository_.get()) < 0) return damaged(git_message());
     return {};
 }
 
 // Only ever called under the exclusive lock, so whoever made these is dead.
 void Mirror::remove_leftovers() const {
-    remove_all_of(path_ / "objects" / "pack", "pack_git2_", "");
-    remove_all_of(path_ / "objects", "belay-import-", "");
-    remove_all_of(path_ / "refs", "", ".lock");
+    remove_all_of<fs::directory_iterator>(path_ / "objects" / "pack", "pack_git2_", "");
+    remove_all_of<fs::directory_iterator>(path_ / "objects", "belay-import-", "");
+    remove_all_of<fs::recursive_directory_iterator>(path_ / "refs", "", ".lock");
     std::error_code ignored;
     for (const auto* name : {"packed-refs.lock", "HEAD.lock", "config.lock"})
         fs::remove(path_ / name, ignored);

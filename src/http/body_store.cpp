@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <utility>
 
 namespace belay::http {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 // A larger one leaves the budget to the many small ones.
 constexpr std::size_t kInMemoryMost = std::size_t{1} << 20;
 constexpr std::size_t kFirstReserve = 16 * 1024;
+constexpr std::size_t kBatch = 128 * 1024;
 
 Result<int> open_unlinked(const std::string& directory) {
     int fd = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -53,16 +55,15 @@ struct OpenUnlinked {
 }  // namespace
 
 BodyStore::~BodyStore() {
-    budget_.give_back(reserved_);
+    give_back();
     if (mapping_) ::munmap(mapping_, size_);
     if (fd_ >= 0) ::close(fd_);
 }
 
-bool BodyStore::fits(std::size_t more) {
-    auto need = size_ + more;
-    if (need <= reserved_) return true;
-    if (need > kInMemoryMost) return false;
-    auto want = std::max({need, 2 * reserved_, kFirstReserve});
+bool BodyStore::fits() {
+    if (size_ <= reserved_) return true;
+    if (size_ > kInMemoryMost) return false;
+    auto want = std::max({size_, 2 * reserved_, kFirstReserve});
     if (!budget_.take(want - reserved_)) return false;
     reserved_ = want;
     memory_.reserve(want);
@@ -70,17 +71,19 @@ bool BodyStore::fits(std::size_t more) {
 }
 
 Task<Result<void>> BodyStore::append(std::string_view bytes) {
-    if (!spooled() && fits(bytes.size())) {
-        memory_.append(bytes);
-        size_ += bytes.size();
-        co_return Result<void>();
-    }
-    if (!spooled()) {
+    size_ += bytes.size();
+    if (!spooled() && !fits()) {
         auto spilled = co_await spill();
         if (!spilled) co_return spilled.error();
     }
-    size_ += bytes.size();
-    co_return co_await write(std::string(bytes));
+    memory_.append(bytes);
+    if (!spooled() || memory_.size() < reserved_) co_return Result<void>();
+    co_return co_await finish();
+}
+
+Task<Result<void>> BodyStore::finish() {
+    if (!spooled() || memory_.empty()) co_return Result<void>();
+    co_return co_await write(std::exchange(memory_, std::string()));
 }
 
 Task<Result<void>> BodyStore::spill() {
@@ -88,11 +91,15 @@ Task<Result<void>> BodyStore::spill() {
     auto opened = co_await async::offload(pool_, std::move(open));
     if (!opened) co_return opened.error();
     fd_ = *opened;
-    auto written = co_await write(std::move(memory_));
-    memory_ = std::string();
-    budget_.give_back(reserved_);
-    reserved_ = 0;
+    auto written = co_await finish();
+    give_back();
+    // Few large writes where there is room to collect them.
+    if (budget_.take(kBatch)) reserved_ = kBatch;
     co_return written;
+}
+
+void BodyStore::give_back() {
+    budget_.give_back(std::exchange(reserved_, 0));
 }
 
 Task<Result<void>> BodyStore::write(std::string bytes) {

@@ -40,6 +40,8 @@ class BodyStore {
     ~BodyStore();
 
     Task<Result<void>> append(std::string_view bytes);
+    // After the last append, before view().
+    Task<Result<void>> finish();
     std::size_t size() const { return size_; }
     bool spooled() const { return fd_ >= 0; }
     // Of a spooled one a mapping: to be touched on the pool only, as it may have to be read from
@@ -47,14 +49,15 @@ class BodyStore {
     Result<std::string_view> view();
 
   private:
-    bool fits(std::size_t more);
+    bool fits();
     Task<Result<void>> spill();
     Task<Result<void>> write(std::string bytes);
+    void give_back();
 
     MemoryBudget& budget_;
     boost::asio::thread_pool& pool_;
     std::string spool_;
-    std::string memory_;
+    std::string memory_;  // of a spooled one what is not written yet
     std::size_t reserved_ = 0;
     std::size_t size_ = 0;
     int fd_ = -1;

@@ -40,6 +40,7 @@ void Connection::expires_after(Millis delay) {
 
 // The timer is moved only to fire earlier: a later deadline is seen when the earlier one fires.
 void Connection::expires_at(steady_clock::time_point deadline) {
+    if (!closed_) expired_ = false;
     deadline_ = deadline;
     if (!armed_ || timer_.expiry() > deadline_) arm();
 }
@@ -70,7 +71,7 @@ void Connection::expire() {
 }
 
 void Connection::close() {
-    expired_ = true;
+    closed_ = expired_ = true;
     timer_.cancel();
     ErrorCode ignored;
     socket_.close(ignored);

@@ -73,7 +73,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     boost::asio::steady_timer timer_;
     std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::time_point::max();
     bool armed_ = false;
-    bool expired_ = false;
+    bool expired_ = false;  // until a new deadline is set
+    bool closed_ = false;
     boost::beast::flat_buffer buffer_;
     Peer peer_;
 };

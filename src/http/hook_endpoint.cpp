@@ -126,12 +126,14 @@ Task<Result<void>> HookEndpoint::receive(Delivery& delivery, BodyReader& reader)
     while (true) {
         auto piece = co_await reader.next(delivery.limit);
         if (!piece) co_return piece.error();
-        if (piece->empty()) co_return Result<void>();
+        bool end = piece->empty();
         delivery.check->feed(*piece);
         delivery.digest.feed(*piece);
         auto kept = co_await delivery.body.append(*piece);
+        if (kept && end) kept = co_await delivery.body.finish();
         // What failed here is the machine's, whatever it is called.
         if (!kept) co_return Error{Errc::internal, kept.error().message};
+        if (end) co_return Result<void>();
     }
 }
 

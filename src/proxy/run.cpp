@@ -31,7 +31,8 @@ std::string random_id() {
     return text;
 }
 
-// SIGTERM and SIGINT as readiness. The former mask comes back at the end.
+// SIGTERM and SIGINT as readiness. They stay blocked: a second one must not spoil an end in good
+// order.
 class Signals final : Watcher {
   public:
     Signals(Loop& loop, std::function<void()> on_signal)
@@ -40,16 +41,13 @@ class Signals final : Watcher {
         sigemptyset(&set);
         sigaddset(&set, SIGTERM);
         sigaddset(&set, SIGINT);
-        ::pthread_sigmask(SIG_BLOCK, &set, &former_);
+        ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
         fd_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
         loop_.watch(fd_.get(), *this, EPOLLIN);
     }
     Signals(const Signals&) = delete;
     Signals& operator=(const Signals&) = delete;
-    ~Signals() override {
-        loop_.forget(fd_.get(), *this);
-        ::pthread_sigmask(SIG_SETMASK, &former_, nullptr);
-    }
+    ~Signals() override { loop_.forget(fd_.get(), *this); }
 
   private:
     void on_events(std::uint32_t) override {
@@ -60,7 +58,6 @@ class Signals final : Watcher {
 
     Loop& loop_;
     Fd fd_;
-    sigset_t former_{};
     std::function<void()> on_signal_;
 };
 

@@ -263,6 +263,7 @@ void Service::State::shim_ended() {
     link_.reset();
     status_.shim_alive = false;
     judge_without_shim();
+    shim_gone_.set();
 }
 
 // Adopts the program itself where its shim was killed; else says how it ended.
@@ -342,6 +343,7 @@ Task<Result<void>> Service::State::adopt(std::filesystem::path place) {
     auto pidfd = open_process(identity->shim);
     if (!pidfd) {
         status_.shim_alive = false;
+        shim_gone_.set();
         judge_without_shim();
         co_return Result<void>{};
     }
@@ -384,23 +386,21 @@ Task<bool> Service::State::ended_within(Millis time) {
 Task<Result<void>> Service::State::stop() {
     auto self = shared_from_this();
     if (status_.over()) co_return Result<void>{};
-    if (status_.shim_alive && !has_ended(shim_pidfd_)) {
-        auto asked = co_await request(kStop);
-        // TERM means the same to it, for the case that its socket is closed to us.
-        if (!asked) static_cast<void>(send_signal(shim_pidfd_, SIGTERM).has_value());
-        auto patience = record_.stop.timeout + kStopGrace;
-        bool ended = co_await ended_within(patience);
-        // It has ended, or it was killed and the program goes on.
-        if (ended) co_return Result<void>{};
-    }
     StopRule rule = record_.stop;
     if (status_.shim_alive && !has_ended(shim_pidfd_)) {
-        // It had its time, and may be stopped itself.
-        rule.signal = SIGKILL;
-        rule.to = StopTo::tree;
-        rule.timeout = Millis{0};
-        last_program_ = status_.shim;
+        auto asked = co_await request(kStop);
+        // Who asked waits as long as the rule takes. Then it has ended, or it was killed and the program goes on.
+        auto patience = record_.stop.timeout + kStopGrace;
+        bool ended = false;
+        if (asked) ended = co_await ended_within(patience);
+        if (ended || status_.over()) co_return Result<void>{};
+        if (asked) rule = StopRule{SIGKILL, StopTo::tree, Millis{0}};
     }
+    // Where it has just died, its program may go on, which is judged by its watch.
+    if (has_ended(shim_pidfd_)) co_await shim_gone_.wait();
+    if (status_.over()) co_return Result<void>{};
+    // A shim that doesn't answer goes the way of its tree; TERM means "stop" to it, too.
+    if (status_.shim_alive) last_program_ = status_.shim;
     auto root = last_program_;
     auto stopped = co_await stop_tree(timers_, root, rule);
     if (!stopped) co_return stopped.error();

@@ -68,6 +68,7 @@ class Service::State : public std::enable_shared_from_this<State> {
     std::optional<Error> refusal_;
     async::Event reported_;
     async::Event started_;
+    async::Event shim_gone_;  // and what it left behind is judged
     async::Event ended_;
     bool let_go_ = false;
 };

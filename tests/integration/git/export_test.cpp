@@ -122,5 +122,22 @@ TEST_F(Export, DamagedObjectIsFoundAndTheNextFetchMendsTheMirror) {
     EXPECT_TRUE(succeeded(export_tree(job())));
 }
 
+TEST_F(Export, ContentThatIsNotTheObjectsOwnIsNeverWritten) {
+    repository.write("a", "what was pushed");
+    repository.commit_file("b", "something else");
+    repository.push();
+    auto wanted = job();
+    auto object_of = [this](const std::string& name) {
+        auto id = repository.git({"rev-parse", "HEAD:" + name});
+        return mirror / "objects" / id.substr(0, 2) / id.substr(2);
+    };
+    fs::remove(object_of("a"));
+    fs::copy_file(object_of("b"), object_of("a"));
+    auto exported = export_tree(wanted);
+    ASSERT_FALSE(succeeded(exported));
+    EXPECT_TRUE(exported.error().damaged);
+    EXPECT_FALSE(fs::exists(into / "a"));
+}
+
 }  // namespace
 }  // namespace belay::test

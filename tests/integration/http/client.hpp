@@ -3,10 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
@@ -14,6 +10,9 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
 #include <utility>
 
 namespace belay::test {
@@ -42,7 +41,8 @@ class Client {
         }
         return true;
     }
-    // Reads until the text has come: everything up to and with it. Fails the test where it does not come.
+    // Reads until the text has come: everything up to and with it. Fails the test where it does not
+    // come.
     std::string until(std::string_view text) {
         while (true) {
             if (auto at = buffer_.find(text); at != buffer_.npos) return take(at + text.size());
@@ -92,7 +92,8 @@ struct Answer {
 };
 
 inline std::pair<std::string, std::string> read_field(std::string line) {
-    while (line.ends_with('\n') || line.ends_with('\r')) line.pop_back();
+    while (line.ends_with('\n') || line.ends_with('\r'))
+        line.pop_back();
     auto colon = line.find(": ");
     if (colon == line.npos) return {};
     auto name = line.substr(0, colon);
@@ -123,7 +124,8 @@ inline Answer read_answer(Client& client, bool no_body = false) {
     if (answer.headers["transfer-encoding"] == "chunked")
         read_chunks(client, answer);
     else
-        answer.body = client.exactly(std::strtoul(answer.headers["content-length"].c_str(), nullptr, 10));
+        answer.body =
+            client.exactly(std::strtoul(answer.headers["content-length"].c_str(), nullptr, 10));
     return answer;
 }
 

@@ -1,4 +1,5 @@
-// A real server on real sockets over an engine that is a fake; clients block on the test's own thread.
+// A real server on real sockets over an engine that is a fake; clients block on the test's own
+// thread.
 #pragma once
 
 #include "client.hpp"
@@ -15,16 +16,15 @@
 #include <gtest/gtest.h>
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-
 #include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <netinet/in.h>
 #include <string>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <thread>
 
 namespace belay::test {
@@ -62,7 +62,8 @@ class HttpTest : public ::testing::Test {
         ASSERT_EQ(::chmod(path.sun_path, 0666), 0);
         ASSERT_EQ(::chmod(directory_.c_str(), 0755), 0);
         ASSERT_EQ(::listen(unix_socket, 1024), 0);
-        server_ = std::make_unique<http::Server>(context_.get_executor(), api_, forge::table(), options_);
+        server_ =
+            std::make_unique<http::Server>(context_.get_executor(), api_, forge::table(), options_);
         server_->start({{tcp, false}, {unix_socket, true}});
         thread_ = std::thread([this] { context_.run(); });
     }

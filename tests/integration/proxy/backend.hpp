@@ -15,7 +15,8 @@ namespace belay::proxy {
 
 class Backend {
   public:
-    explicit Backend(int number) : release(number), listener_(listen_on_loopback()), port_(port_of(listener_)) {
+    explicit Backend(int number)
+        : release(number), listener_(listen_on_loopback()), port_(port_of(listener_)) {
         acceptor_ = std::thread([this] { accept_all(); });
     }
     Backend(const Backend&) = delete;

@@ -3,11 +3,11 @@
 
 #include "sockets.hpp"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <signal.h>
@@ -110,6 +110,7 @@ class ProxyProcess {
     }
     void terminate() { ::kill(pid_, SIGTERM); }
     int wait() {
+        if (pid_ <= 0) return 0;
         int status = 0;
         ::waitpid(pid_, &status, 0);
         pid_ = -1;

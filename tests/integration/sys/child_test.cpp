@@ -116,8 +116,7 @@ TEST_F(ChildTest, HasNoDescriptorBeyondTheStandardOnes) {
 TEST_F(ChildTest, HasNoIgnoredOrBlockedSignals) {
     auto child = started(shell("grep -E '^Sig(Blk|Ign)' /proc/self/status"));
     loop.run(child.wait());
-    EXPECT_EQ(said(),
-              "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    EXPECT_EQ(said(), "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
 }
 
 TEST_F(ChildTest, CanGainNoPrivilegesAndDumpNoCore) {

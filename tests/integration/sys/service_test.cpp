@@ -401,7 +401,8 @@ TEST_F(ServiceTest, NeitherEnvironmentNorSecretsAreWrittenAnywhere) {
     made.program.env.emplace_back("DATABASE_URL", "hunter2-secret");
     auto service = started(std::move(made));
     for (const char* name : {"spec", "identity", "exit", "policy"})
-        EXPECT_THAT(*read_file(place / name), ::testing::Not(::testing::HasSubstr("hunter2"))) << name;
+        EXPECT_THAT(*read_file(place / name), ::testing::Not(::testing::HasSubstr("hunter2")))
+            << name;
     auto arguments = *read_file("/proc/" + std::to_string(service.status().shim.pid) + "/cmdline");
     EXPECT_THAT(arguments, ::testing::Not(::testing::HasSubstr("hunter2")));
     EXPECT_TRUE(loop.run(service.stop()));

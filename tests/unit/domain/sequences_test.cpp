@@ -66,7 +66,7 @@ TEST(Sequences, ExactlyOneReleaseIsLiveAndTheOldOneRunsUntilTheNewIsHealthy) {
             event.no_way_back = random() % 8 == 0;
             // A reboot takes the candidate with it and puts the stable release back; the proxy
             // serves what was switched.
-            event.serving = deployment.state == State::switching && random() % 2 == 0;
+            event.serving = deployment.state != State::switching || random() % 2 == 0;
             auto transition = apply(deployment, event, course);
             if (!transition) continue;
             if (event.kind == EventKind::verified) world.ever_verified = true;

@@ -90,8 +90,7 @@ TEST(Github, JudgesABodyInPiecesLikeTheWhole) {
 
 TEST(Github, ReadsIdsOfSha256Repositories) {
     std::string before(64, '0'), after(64, 'a');
-    auto push =
-        github().parse(request(push_body("refs/heads/main", text(before), text(after))));
+    auto push = github().parse(request(push_body("refs/heads/main", text(before), text(after))));
     ASSERT_TRUE(push);
     EXPECT_EQ(push->changes.at(0).before, std::nullopt);
     EXPECT_EQ(push->changes.at(0).commit, after);
@@ -99,8 +98,8 @@ TEST(Github, ReadsIdsOfSha256Repositories) {
 }
 
 TEST(Github, TakesNullForNoObject) {
-    auto push = github().parse(request(
-        push_body("refs/tags/v1", text(kOld), "null").replace(0, 1, "{\"after\":\"0\",")));
+    auto push = github().parse(
+        request(push_body("refs/tags/v1", text(kOld), "null").replace(0, 1, "{\"after\":\"0\",")));
     EXPECT_FALSE(push);  // named twice
     push = github().parse(request(push_body("refs/tags/v1", "null", text(kNew))));
     ASSERT_TRUE(push);
@@ -154,8 +153,7 @@ TEST(Github, ReadsDepthUpTo64) {
 }
 
 TEST(Github, IgnoresRefsThatAreNeitherBranchNorTag) {
-    auto push =
-        github().parse(request(push_body("refs/notes/commits", text(kOld), text(kNew))));
+    auto push = github().parse(request(push_body("refs/notes/commits", text(kOld), text(kNew))));
     ASSERT_TRUE(push);
     EXPECT_EQ(push->kind, domain::PushKind::other);
     EXPECT_TRUE(push->changes.empty());
