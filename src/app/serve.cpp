@@ -18,6 +18,7 @@
 #include <belay/store/open.hpp>
 #include <belay/sys/files.hpp>
 #include <belay/sys/instance_lock.hpp>
+#include <belay/sys/shim.hpp>
 #include <belay/sys/sockets.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -125,7 +126,7 @@ class Daemon {
     }
 
     sys::InstanceLock take_state() {
-        required(make_state_directories(server_.state));
+        if (auto made = make_state_directories(server_.state); !made) throw ErrorException(made.error());
         return required(sys::InstanceLock::take(server_.state + "/lock"));
     }
 

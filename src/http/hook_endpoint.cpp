@@ -117,8 +117,7 @@ Response HookEndpoint::refuse(const Delivery& delivery, int status, Error error)
         refusals_.record(delivery.app, delivery.forge ? std::string(delivery.forge->name()) : "",
                          status, error.message);
     auto response = problem(status, to_string(error.code), error.message);
-    response.close =
-        status != 415 || delivery.body.size() == 0;  // what is left of the body is not read
+    response.close = true;  // what is left of the body is not read
     return response;
 }
 

@@ -35,7 +35,8 @@ constexpr int kFirstPassed = 3;  // SD_LISTEN_FDS_START
     _exit(127);
 }
 
-// By the bare call, as glibc's refuses the two signals that it keeps for itself, which may be ignored from above us.
+// By the bare call, as glibc's refuses the two signals that it keeps for itself, which may be
+// ignored from above us.
 void reset_signals() {
     struct {
         void (*handler)(int) = SIG_DFL;

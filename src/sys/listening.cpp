@@ -112,15 +112,21 @@ Result<void> add_by_proc(const char* file, std::vector<ListeningSocket>& found) 
     return {};
 }
 
-Result<std::uint64_t> inode_of_link(const std::filesystem::path& link) {
+// 0 where it is no socket. The errno of a link that is closed to us.
+std::uint64_t inode_of_link(const std::filesystem::path& link, int& error) {
     char target[64];
     auto length = ::readlink(link.c_str(), target, sizeof target);
+    error = length < 0 ? errno : 0;
     std::string_view text(target, static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
     constexpr std::string_view kPrefix = "socket:[";
     std::uint64_t inode = 0;
-    if (!text.starts_with(kPrefix)) return Error{Errc::not_found, "no socket"};
-    std::from_chars(text.data() + kPrefix.size(), text.data() + text.size(), inode);
+    if (text.starts_with(kPrefix))
+        std::from_chars(text.data() + kPrefix.size(), text.data() + text.size(), inode);
     return inode;
+}
+
+bool is_closed(int error) {
+    return error == EACCES || error == EPERM;
 }
 
 }  // namespace
@@ -138,8 +144,13 @@ Result<std::vector<std::uint64_t>> socket_inodes(pid_t pid) {
     std::vector<std::uint64_t> inodes;
     std::error_code failure;
     std::filesystem::directory_iterator at(fmt::format("/proc/{}/fd", pid), failure);
-    for (; !failure && at != std::filesystem::directory_iterator(); at.increment(failure))
-        if (auto inode = inode_of_link(at->path())) inodes.push_back(*inode);
+    for (; !failure && at != std::filesystem::directory_iterator(); at.increment(failure)) {
+        int error = 0;
+        if (auto inode = inode_of_link(at->path(), error)) inodes.push_back(inode);
+        // CAP_DAC_OVERRIDE lists them, but only CAP_SYS_PTRACE reads them.
+        if (is_closed(error)) failure.assign(error, std::generic_category());
+        if (failure) break;
+    }
     // ESRCH: it ended meanwhile.
     if (failure && failure.value() != ENOENT && failure.value() != ESRCH)
         return errno_error(failure.value(), fmt::format("looking into process {}", pid));

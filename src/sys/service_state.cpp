@@ -389,7 +389,8 @@ Task<Result<void>> Service::State::stop() {
     StopRule rule = record_.stop;
     if (status_.shim_alive && !has_ended(shim_pidfd_)) {
         auto asked = co_await request(kStop);
-        // Who asked waits as long as the rule takes. Then it has ended, or it was killed and the program goes on.
+        // Who asked waits as long as the rule takes. Then it has ended, or it was killed and the
+        // program goes on.
         auto patience = record_.stop.timeout + kStopGrace;
         bool ended = false;
         if (asked) ended = co_await ended_within(patience);

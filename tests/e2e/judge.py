@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """An open-loop client that shares no code with Belay: it sends at a fixed rate whatever comes back, never retries, and calls a
 request failed when it is refused, reset, takes over a second, has another status or body than the application's own, or when
-a kept-alive connection is closed under it.
+a kept-alive connection is closed under it. An error that the application itself answered (it says so in X-App-Release) is its own and
+counted apart.
 
 judge.py PORT RATE [--host NAME] [--path PATH] [--limit SECONDS] [--max-time S] [--first-word]
 Runs until SIGTERM (or --limit), then prints one JSON object.
@@ -25,7 +26,7 @@ args = parser.parse_args()
 
 KINDS = ("GET-new", "GET-kept", "POST-new", "POST-kept")
 failures, releases = [], {}
-sent = ok = 0
+sent = ok = app_errors = 0
 max_gap, last_ok = 0.0, None
 stop = asyncio.Event()
 idle = {"GET-kept": [], "POST-kept": []}
@@ -57,7 +58,7 @@ async def read_answer(reader):
 
 
 async def one(kind):
-    global ok, max_gap, last_ok
+    global ok, max_gap, last_ok, app_errors
     began = time.time()
     kept = kind.endswith("kept")
     method = kind.split("-")[0]
@@ -83,7 +84,9 @@ async def one(kind):
         return fail(kind, "no answer in time", began)
     except (OSError, asyncio.IncompleteReadError, ValueError, IndexError) as problem:
         return fail(kind, f"{type(problem).__name__}: {problem}", began)
-    if status != 200:
+    if status != 200 and "x-app-release" in headers:
+        app_errors += 1
+    elif status != 200:
         fail(kind, f"status {status}: {body[:80].decode('latin-1')!r}", began)
     else:
         ok += 1
@@ -127,7 +130,7 @@ async def main():
         sent += 1
     if tasks:
         await asyncio.wait(tasks)
-    print(json.dumps({"sent": sent, "ok": ok, "failed": len(failures), "failures": failures[:20], "releases": releases,
+    print(json.dumps({"sent": sent, "ok": ok, "app_errors": app_errors, "failed": len(failures), "failures": failures[:20], "releases": releases,
                       "max_gap_ms": round(max_gap * 1000, 1)}))
 
 

@@ -31,6 +31,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = text.encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-App-Release", release)
         self.end_headers()
         self.wfile.write(body)
     def do_GET(self):
@@ -206,8 +207,9 @@ listen = ["127.0.0.1:{self.proxy_port}"]
 
     # --- the daemon
     def start(self, wait=True, **environment):
-        self.daemon = subprocess.Popen([BELAY, "serve"], env=self.environment(**environment), stdin=subprocess.DEVNULL,
-                                       stdout=open(self.log, "a"), stderr=subprocess.STDOUT)
+        with open(self.log, "a") as log:
+            self.daemon = subprocess.Popen([BELAY, "serve"], env=self.environment(**environment), stdin=subprocess.DEVNULL,
+                                           stdout=log, stderr=subprocess.STDOUT)
         if wait:
             self.wait_ready()
         return self
@@ -347,7 +349,7 @@ listen = ["127.0.0.1:{self.proxy_port}"]
             output, _ = judge.communicate(timeout=30)
             self.judges.remove(judge)
             result.update(json.loads(output.strip().splitlines()[-1]))
-        if not expect_failures and result["failed"]:
+        if expect_failures is False and result["failed"]:
             raise AssertionError(f"{result['failed']} of {result['sent']} user requests failed: "
                                  f"{json.dumps(result['failures'], indent=1)}\n{self.tail()}")
 

@@ -50,14 +50,12 @@ class Story(TestCase):
         m, r = self.machine, self.repository
         self.live("r1", windows=SHORT.replace('bake = "1500ms"', 'bake = "10s"\nrollback_on = { error_ratio = "5%", '
                                                                  'baseline = 3.0, min_requests = 20 }'))
-        with m.users(rate=100, expect_failures=True) as users:
+        with m.users(rate=100) as users:
             bad = m.deploy_push("shop", r, "r2", "errors")
             self.assertEqual((bad["state"], bad["reason"]), ("rolled_back", "error_ratio"), json.dumps(bad, indent=1))
             self.assertEqual(m.served_release(), "r1")
-            after = time.time()
-            wait_for("more requests", lambda: time.time() > after + 0.5)
-        self.assertTrue(all("broken" in f["why"] for f in users["failures"]), users["failures"])
-        self.assertTrue(all(f["at"] < after for f in users["failures"]))
+        self.assertGreaterEqual(users["app_errors"], 20)
+        self.assertLess(users["app_errors"], 400, "users got errors for longer than the bake needs to notice")
 
     def test_a_release_that_falls_ill_in_its_bake_is_rolled_back(self):
         m, r = self.machine, self.repository

@@ -31,6 +31,7 @@ class ConfigDirectory : public ::testing::Test {
 
     std::string at(const std::string& name) const { return root_ + "/" + name; }
     void write(const std::string& name, const std::string& content, mode_t mode = 0644) const {
+        std::filesystem::remove(at(name));  // one of mode 0400 can't be written again but by root
         std::ofstream(at(name), std::ios::binary) << content;
         ASSERT_EQ(::chmod(at(name).c_str(), mode), 0);
     }

@@ -244,7 +244,7 @@ TEST_F(Hook, KeepsMemoryBoundedWhateverIsSentUnsigned) {
     constexpr int kSenders = 16;
     constexpr std::size_t kSize = std::size_t{10} << 20;
     const std::string piece(16 * 1024, 'x');
-    std::atomic<int> refused = 0;
+    std::atomic<int> answered = 0;
     std::vector<std::thread> senders;
     for (int i = 0; i < kSenders; ++i)
         senders.emplace_back([&] {
@@ -253,13 +253,20 @@ TEST_F(Hook, KeepsMemoryBoundedWhateverIsSentUnsigned) {
             for (std::size_t sent = 0; sent < kSize; sent += piece.size())
                 client.send(piece);
             EXPECT_EQ(read_answer(client).status, 401);
-            ++refused;
+            ++answered;
         });
+    std::size_t most = 0;
+    while (answered < kSenders)
+        most = std::max(most, on_loop([&] { return server_->counts().bodies_in_memory; }));
     for (auto& each : senders)
         each.join();
-    EXPECT_EQ(refused, kSenders);
+    EXPECT_LE(most, std::size_t{8} << 20);
+#ifndef __SANITIZE_ADDRESS__  // it keeps what is freed
     // 8 MiB of bodies, and what 16 connections and 16 senders need.
     EXPECT_LT(peak_memory() - before, std::size_t{20} << 20);
+#else
+    EXPECT_GT(peak_memory(), before);
+#endif
 }
 
 }  // namespace

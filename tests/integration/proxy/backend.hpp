@@ -38,6 +38,11 @@ class Backend {
     }
 
     std::uint16_t port() const { return port_; }
+    // Connections that are open now.
+    std::size_t open() {
+        std::lock_guard lock(mutex_);
+        return open_.size();
+    }
     std::atomic<int> release;
     std::atomic<int> connections{0};
     std::atomic<int> requests{0};

@@ -136,11 +136,44 @@ TEST(Switch, DropsIdleConnectionsToTheOldReleaseAtOnce) {
     Backend one(1), two(2);
     ProxyProcess proxy;
     proxy.route(1, 1, {one.port()});
+    auto waiting = proxy.client();
+    waiting.send("GET /never HTTP/1.1\r\nHost: a\r\n\r\n");  // keeps the old route in use
     EXPECT_TRUE(contains(proxy.get("/"), "release 1"));
+    EXPECT_EQ(one.open(), 2u);
     proxy.route(2, 2, {two.port()});
+    for (int i = 0; i < 100 && one.open() > 1; ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_EQ(one.open(), 1u) << "its idle timeout is four seconds";
+    EXPECT_TRUE(contains(proxy.get("/"), "release 2"));
+    waiting.close();
     one.stop();
-    for (int i = 0; i < 10; ++i)
-        EXPECT_TRUE(contains(proxy.get("/"), "release 2"));
+    EXPECT_TRUE(contains(proxy.get("/"), "release 2"));
+}
+
+// A listener that answers no SYN while one connection waits in its queue.
+struct FullListener {
+    FullListener() : socket(listen_on_loopback()) {
+        ::listen(socket.fd(), 0);
+        filler = connect_to(port_of(socket));
+    }
+    Socket socket;
+    Socket filler;
+};
+
+TEST(Switch, ARequestThatStillWaitsForAConnectionGoesToTheNewRelease) {
+    FullListener old;
+    Backend two(2);
+    ProxyProcess proxy;
+    proxy.route(1, 1, {port_of(old.socket)});
+    auto client = proxy.client();
+    client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+    ASSERT_TRUE(proxy.counts(1, "in_flight", 1));
+    proxy.route(2, 2, {two.port()});
+    Socket filled(::accept(old.socket.fd(), nullptr, nullptr));
+    Socket late(::accept(old.socket.fd(), nullptr, nullptr));  // when the SYN is sent again
+    EXPECT_EQ(receive_message(client).body, "hi");
+    EXPECT_EQ(late.receive_all(1'000), "") << "nothing goes to the old release after the answer";
+    EXPECT_EQ(two.requests, 1);
 }
 
 constexpr const char* kUpgrade =

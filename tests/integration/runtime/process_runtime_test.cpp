@@ -14,10 +14,12 @@
 #include <gtest/gtest.h>
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 namespace belay::runtime {
@@ -380,6 +382,26 @@ TEST_F(PortTest, SocketActivationHandsOverTheListener) {
     EXPECT_TRUE(stop());
 }
 
+// As root in a container usually is. Of this thread alone, and given back.
+class WithoutPtrace {
+  public:
+    WithoutPtrace() { set(false); }
+    WithoutPtrace(const WithoutPtrace&) = delete;
+    WithoutPtrace& operator=(const WithoutPtrace&) = delete;
+    ~WithoutPtrace() { set(true); }
+
+  private:
+    static void set(bool on) {
+        __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+        __user_cap_data_struct data[2] = {};
+        ::syscall(SYS_capget, &header, data);
+        auto bit = 1u << CAP_SYS_PTRACE;
+        data[0].effective =
+            on ? data[0].effective | (data[0].permitted & bit) : data[0].effective & ~bit;
+        ::syscall(SYS_capset, &header, data);
+    }
+};
+
 TEST_F(PortTest, TheTreeOfAnotherUserIsLookedIntoToo) {
     if (::geteuid() != 0)
         GTEST_SKIP() << "can't change users here; KnowsItsOwnListener is the check as this user";
@@ -388,6 +410,11 @@ TEST_F(PortTest, TheTreeOfAnotherUserIsLookedIntoToo) {
     ASSERT_TRUE(start(std::move(made)));
     ASSERT_TRUE(says("listening"));
     EXPECT_TRUE(report().owned());
+    {
+        WithoutPtrace dropped;
+        ASSERT_EQ(sys::socket_inodes(info().pid).error().code, Errc::forbidden);
+        EXPECT_TRUE(report().owned()) << "asked of the shim, which is of that user";
+    }
     EXPECT_TRUE(stop());
     EXPECT_EQ(info().last_exit->signal, SIGTERM) << "the shim, being that user, can signal it";
 }

@@ -290,6 +290,35 @@ TEST_F(ChildTest, PassesListenersByName) {
     EXPECT_EQ(said(), "2 zero:log 1\n/dev/zero\n" + output + "\n");
 }
 
+TEST_F(ChildTest, JoinsItsCgroupBeforeItRuns) {
+    // Any hierarchy does; the unified one where it is mounted.
+    std::filesystem::path group;
+    for (const char* root : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/pids"}) {
+        group = std::filesystem::path(root) / ("belay-test-" + std::to_string(::getpid()));
+        std::error_code failure;
+        if (std::filesystem::exists(std::filesystem::path(root) / "cgroup.procs") &&
+            std::filesystem::create_directory(group, failure))
+            break;
+        group.clear();
+    }
+    if (group.empty()) {
+        // Where there is none to be had, a group that can't be joined is told, and nothing runs.
+        auto made = shell("echo ran");
+        made.program.cgroup = "/no/such/group";
+        auto child = start(std::move(made));
+        ASSERT_FALSE(child);
+        EXPECT_THAT(child.error().message, ::testing::HasSubstr("cgroup failed: ENOENT"));
+        return;
+    }
+    auto made = shell("cat /proc/self/cgroup");
+    made.program.cgroup = group;
+    auto child = started(std::move(made));
+    loop.run(child.wait());
+    EXPECT_THAT(said(), ::testing::HasSubstr(group.filename().string()));
+    EXPECT_TRUE(loop.run_until([&] { return ::rmdir(group.c_str()) == 0; }))
+        << "nobody is left in it";
+}
+
 TEST_F(ChildTest, KillsAllOfAUidOnlyInsideItsRange) {
     auto refused = [](uid_t uid, uid_t first, uid_t last) {
         auto killed = kill_all_of_uid(BELAY_SHIM_PATH, uid, first, last);

@@ -366,11 +366,14 @@ TEST_F(ForgedTest, AForgedIdentityWithTheRightStartTimeWouldBeTaken) {
 
 TEST_F(ServiceTest, AnswersOfAnotherShimAreNotBelieved) {
     auto service = started(shell("exec sleep 100"));
-    // The run's socket is replaced by one of another run.
-    auto spec_text = *read_file(place / "spec");
-    auto fields = *parse_record(spec_text, "belay-run 1");
-    fields["token"] = std::string(32, '0');
-    ASSERT_TRUE(write_file(place / "spec", make_record("belay-run 1", fields), 0600, false));
+    // As if its socket were another run's: all but the token fits.
+    for (auto [name, magic] :
+         {std::pair{"spec", "belay-run 1"}, {"identity", "belay-identity 1"}}) {
+        auto text = *read_file(place / name);
+        auto fields = *parse_record(text, magic);
+        fields["token"] = std::string(32, '0');
+        ASSERT_TRUE(write_file(place / name, make_record(magic, fields), 0600, false));
+    }
     auto second = adopted();
     EXPECT_EQ(second.status().state, ServiceState::gone);
     EXPECT_TRUE(loop.run(second.stop()));

@@ -84,6 +84,7 @@ int list_fds() {
     while (const dirent* entry = ::readdir(directory))
         if (entry->d_name[0] != '.' && std::atoi(entry->d_name) != ::dirfd(directory))
             line += std::string(line.empty() ? "" : " ") + entry->d_name;
+    ::closedir(directory);
     say(line);
     return 0;
 }
