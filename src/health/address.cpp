@@ -24,9 +24,11 @@ Result<Address> parse_url(std::string_view url) {
     auto end = std::min(rest.find_first_of("/?#"), rest.size());
     auto authority = rest.substr(0, end);
     auto path = rest.substr(end, rest.find('#') - end);
-    if (authority.find('@') != authority.npos) return bad_url(url, "user names have no place in it");
+    if (authority.find('@') != authority.npos)
+        return bad_url(url, "user names have no place in it");
     for (char c : url)
-        if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f) return bad_url(url, "it holds a space or control character");
+        if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f)
+            return bad_url(url, "it holds a space or control character");
 
     Address address;
     address.port = 80;
@@ -39,10 +41,12 @@ Result<Address> parse_url(std::string_view url) {
         address.host = authority.substr(0, colon);
     }
     if (address.host.empty()) return bad_url(url, "it names no host");
-    if (address.host.find_first_of("[]") != address.host.npos) return bad_url(url, "a bracket is missing");
+    if (address.host.find_first_of("[]") != address.host.npos)
+        return bad_url(url, "a bracket is missing");
     if (colon != authority.npos) {
         auto port = authority.substr(colon + 1);
-        auto [last, failure] = std::from_chars(port.data(), port.data() + port.size(), address.port);
+        auto [last, failure] =
+            std::from_chars(port.data(), port.data() + port.size(), address.port);
         if (failure != std::errc() || last != port.data() + port.size() || address.port == 0)
             return bad_url(url, "\"" + std::string(port) + "\" is no port");
     }

@@ -11,7 +11,8 @@ namespace belay::health {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-Connection::Connection(asio::any_io_executor loop, async::Timers& timers, Millis timeout, async::Cancel cancel)
+Connection::Connection(asio::any_io_executor loop, async::Timers& timers, Millis timeout,
+                       async::Cancel cancel)
     : loop_(loop),
       timers_(timers),
       timeout_(timeout),
@@ -42,12 +43,14 @@ struct Lookup {
 };
 
 void start(const std::shared_ptr<Lookup>& lookup, const std::string& host, std::uint16_t port) {
-    lookup->resolver.async_resolve(host, std::to_string(port),
-                                   [lookup](boost::system::error_code failure, tcp::resolver::results_type found) {
-                                       lookup->failure = failure;
-                                       for (const auto& entry : found) lookup->endpoints.push_back(entry.endpoint());
-                                       lookup->done.set();
-                                   });
+    lookup->resolver.async_resolve(
+        host, std::to_string(port),
+        [lookup](boost::system::error_code failure, tcp::resolver::results_type found) {
+            lookup->failure = failure;
+            for (const auto& entry : found)
+                lookup->endpoints.push_back(entry.endpoint());
+            lookup->done.set();
+        });
 }
 
 }  // namespace
@@ -58,7 +61,8 @@ Task<Result<std::vector<Endpoint>>> Connection::resolve(std::string host, std::u
     if (auto address = asio::ip::make_address(host, failure); !failure) {
         endpoints.emplace_back(address, port);
         // An app that listens on "localhost" may have taken either.
-        if (address == asio::ip::address_v4::loopback()) endpoints.emplace_back(asio::ip::address_v6::loopback(), port);
+        if (address == asio::ip::address_v4::loopback())
+            endpoints.emplace_back(asio::ip::address_v6::loopback(), port);
     } else if (host == "localhost") {
         endpoints.emplace_back(asio::ip::address_v4::loopback(), port);
         endpoints.emplace_back(asio::ip::address_v6::loopback(), port);
@@ -68,8 +72,11 @@ Task<Result<std::vector<Endpoint>>> Connection::resolve(std::string host, std::u
         start(lookup, host, port);
         auto left = std::chrono::ceil<Millis>(deadline_ - timers_.steady_now());
         if (!co_await timers_.wait(lookup->done, left, cancel_))
-            co_return Error{Errc::timeout, "looking up " + host + ": " + words(asio::error::timed_out)};
-        if (lookup->failure) co_return Error{Errc::unavailable, "looking up " + host + ": " + lookup->failure.message()};
+            co_return Error{Errc::timeout,
+                            "looking up " + host + ": " + words(asio::error::timed_out)};
+        if (lookup->failure)
+            co_return Error{Errc::unavailable,
+                            "looking up " + host + ": " + lookup->failure.message()};
         endpoints = lookup->endpoints;
     }
     for (const auto& endpoint : endpoints)
@@ -82,9 +89,11 @@ Result<void> Connection::check(const Endpoint& endpoint) const {
     auto address = endpoint.address();
     if (address.is_v6() && address.to_v6().is_v4_mapped())
         address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
-    bool link_local = address.is_v6() ? address.to_v6().is_link_local()
-                                      : (address.to_v4().to_uint() >> 16) == 0xa9fe;  // 169.254.0.0/16
-    if (link_local) return Error{Errc::forbidden, address.to_string() + " is link-local: not probed"};
+    bool link_local = address.is_v6()
+                          ? address.to_v6().is_link_local()
+                          : (address.to_v4().to_uint() >> 16) == 0xa9fe;  // 169.254.0.0/16
+    if (link_local)
+        return Error{Errc::forbidden, address.to_string() + " is link-local: not probed"};
     return {};
 }
 
@@ -94,7 +103,8 @@ Task<boost::system::error_code> Connection::connect(std::vector<Endpoint> endpoi
         if (timed_out_ || canceled_) co_return asio::error::operation_aborted;
         boost::system::error_code ignored;
         socket_.close(ignored);
-        auto [failure] = co_await socket_.async_connect(endpoints[i], asio::as_tuple(asio::use_awaitable));
+        auto [failure] =
+            co_await socket_.async_connect(endpoints[i], asio::as_tuple(asio::use_awaitable));
         if (i == 0 || !failure) {
             used_ = endpoints[i];
             result = failure;
@@ -106,9 +116,11 @@ Task<boost::system::error_code> Connection::connect(std::vector<Endpoint> endpoi
 
 std::string Connection::words(const boost::system::error_code& failure) const {
     if (canceled_ || cancel_.requested()) return "canceled";
-    if (timed_out_ || failure == asio::error::timed_out) return "timed out after " + format_duration(timeout_);
+    if (timed_out_ || failure == asio::error::timed_out)
+        return "timed out after " + format_duration(timeout_);
     if (failure == asio::error::connection_refused) return "connection refused";
-    if (failure == asio::error::connection_reset || failure == asio::error::broken_pipe) return "connection reset";
+    if (failure == asio::error::connection_reset || failure == asio::error::broken_pipe)
+        return "connection reset";
     return failure.message();
 }
 

@@ -1,4 +1,5 @@
-// One connection whose every wait ends: by success, by the probe's deadline, or because it was canceled.
+// One connection whose every wait ends: by success, by the probe's deadline, or because it was
+// canceled.
 #pragma once
 
 #include <belay/async/cancel.hpp>
@@ -16,13 +17,15 @@ using Endpoint = boost::asio::ip::tcp::endpoint;
 
 class Connection {
   public:
-    Connection(boost::asio::any_io_executor loop, async::Timers& timers, Millis timeout, async::Cancel cancel);
+    Connection(boost::asio::any_io_executor loop, async::Timers& timers, Millis timeout,
+               async::Cancel cancel);
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
     // The endpoints of a host, in the order to be tried. An error in words where there are none.
     Task<Result<std::vector<Endpoint>>> resolve(std::string host, std::uint16_t port);
-    // Tries the next endpoint only where one refuses; `used` is the one that answered, or the first.
+    // Tries the next endpoint only where one refuses; `used` is the one that answered, or the
+    // first.
     Task<boost::system::error_code> connect(std::vector<Endpoint> endpoints);
 
     boost::asio::ip::tcp::socket& socket() { return socket_; }

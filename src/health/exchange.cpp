@@ -37,15 +37,18 @@ http::request<http::empty_body> make_request(const Request& request) {
     message.set(http::field::host, request.host);
     message.set(http::field::user_agent, "belay/" BELAY_VERSION " (health)");
     message.set(http::field::accept, "*/*");
-    for (const auto& [name, value] : request.headers) message.set(name, value);
+    for (const auto& [name, value] : request.headers)
+        message.set(name, value);
     message.set(http::field::connection, "close");
     return message;
 }
 
-std::string words(const Connection& connection, const boost::system::error_code& failure, bool answered) {
+std::string words(const Connection& connection, const boost::system::error_code& failure,
+                  bool answered) {
     if (failure == http::error::end_of_stream) return "the connection was closed without an answer";
     if (failure == http::error::partial_message)
-        return answered ? "the connection was closed within the body" : "the connection was closed within the header";
+        return answered ? "the connection was closed within the body"
+                        : "the connection was closed within the header";
     if (failure == http::error::header_limit || failure == http::error::buffer_overflow)
         return "the answer's header is larger than 64 KiB";
     if (failure.category() == http::make_error_code(http::error::bad_version).category())
@@ -61,8 +64,8 @@ void note(const Parser& parser, Answer& answer) {
     answer.release = message[kReleaseHeader];
 }
 
-Task<void> read_body(Connection& connection, boost::beast::flat_buffer& buffer, Parser& parser, std::size_t most,
-                     Answer& answer) {
+Task<void> read_body(Connection& connection, boost::beast::flat_buffer& buffer, Parser& parser,
+                     std::size_t most, Answer& answer) {
     std::array<char, 8 << 10> chunk;
     while (!parser.is_done() && answer.body.size() < most) {
         auto& body = parser.get().body();
@@ -70,8 +73,8 @@ Task<void> read_body(Connection& connection, boost::beast::flat_buffer& buffer, 
         body.data = chunk.data();
         body.size = room;
         body.more = true;
-        auto [failure, size] =
-            co_await http::async_read_some(connection.socket(), buffer, parser, asio::as_tuple(asio::use_awaitable));
+        auto [failure, size] = co_await http::async_read_some(connection.socket(), buffer, parser,
+                                                              asio::as_tuple(asio::use_awaitable));
         answer.body.append(chunk.data(), room - body.size);
         if (failure && failure != http::error::need_buffer) {
             answer.error = words(connection, failure, true);
@@ -85,8 +88,8 @@ Task<void> read_body(Connection& connection, boost::beast::flat_buffer& buffer, 
 Task<Answer> exchange(Connection& connection, Request request, std::size_t body_bytes) {
     Answer answer;
     auto message = make_request(request);
-    auto [unsent, written] =
-        co_await http::async_write(connection.socket(), message, asio::as_tuple(asio::use_awaitable));
+    auto [unsent, written] = co_await http::async_write(connection.socket(), message,
+                                                        asio::as_tuple(asio::use_awaitable));
     // A server may answer and close without reading all.
     if (unsent && unsent != asio::error::broken_pipe && unsent != asio::error::connection_reset) {
         answer.error = words(connection, unsent, false);
@@ -98,8 +101,8 @@ Task<Answer> exchange(Connection& connection, Request request, std::size_t body_
         parser.header_limit(kHeaderBytes);
         parser.body_limit(boost::none);
         parser.skip(request.method == "HEAD");
-        auto [failure, size] = co_await http::async_read_header(connection.socket(), buffer, parser,
-                                                                asio::as_tuple(asio::use_awaitable));
+        auto [failure, size] = co_await http::async_read_header(
+            connection.socket(), buffer, parser, asio::as_tuple(asio::use_awaitable));
         if (failure) {
             answer.error = words(connection, failure, false);
             co_return answer;

@@ -1,5 +1,5 @@
-// A pattern from the configuration over a body from anywhere, on the loop thread: bounded to some milliseconds. std::regex
-// has no such bound, and overflows the stack on long input.
+// A pattern from the configuration over a body from anywhere, on the loop thread: bounded to some
+// milliseconds. std::regex has no such bound, and overflows the stack on long input.
 #define BOOST_REGEX_MAX_STATE_COUNT 2'000'000
 #include "judgement.hpp"
 

@@ -11,7 +11,8 @@ namespace belay::health {
 
 bool expects(const std::vector<domain::StatusRange>& ranges, int status);
 
-// Empty: it is as expected. `expected` is a part of the body, or a regular expression between slashes: "/v[0-9]+/".
+// Empty: it is as expected. `expected` is a part of the body, or a regular expression between
+// slashes: "/v[0-9]+/".
 std::string complaint_about_body(const std::string& expected, std::string_view body);
 
 // The first bytes as one line of valid UTF-8 without control characters.

@@ -1,9 +1,9 @@
-#include <belay/health/prober.hpp>
-
 #include "address.hpp"
 #include "connection.hpp"
 #include "exchange.hpp"
 #include "judgement.hpp"
+
+#include <belay/health/prober.hpp>
 
 #include <charconv>
 
@@ -21,16 +21,20 @@ Request request_of(const ports::ProbeTarget& target, const Address& address) {
     Request request;
     request.method = target.health.method;
     request.path = address.path;
-    request.host = target.health.url.empty() && !target.host_header.empty() ? target.host_header : address.authority();
+    request.host = target.health.url.empty() && !target.host_header.empty() ? target.host_header
+                                                                            : address.authority();
     request.headers.emplace_back("X-Forwarded-Proto", "http");
-    for (const auto& header : target.headers) request.headers.push_back(header);
-    for (const auto& header : target.health.headers) request.headers.emplace_back(header);
+    for (const auto& header : target.headers)
+        request.headers.push_back(header);
+    for (const auto& header : target.health.headers)
+        request.headers.emplace_back(header);
     return request;
 }
 
 class NetworkProber : public ports::Prober {
   public:
-    NetworkProber(boost::asio::any_io_executor loop, async::Timers& timers) : loop_(loop), timers_(timers) {}
+    NetworkProber(boost::asio::any_io_executor loop, async::Timers& timers)
+        : loop_(loop), timers_(timers) {}
 
     Task<domain::Probe> probe(ports::ProbeTarget target, async::Cancel cancel) override {
         domain::Probe result;
@@ -45,10 +49,12 @@ class NetworkProber : public ports::Prober {
         co_return result;
     }
 
-    Task<Result<ReleaseNumber>> through_proxy(ports::ProbeTarget target, std::string nonce) override;
+    Task<Result<ReleaseNumber>> through_proxy(ports::ProbeTarget target,
+                                              std::string nonce) override;
 
   private:
-    Task<void> probe_network(const ports::ProbeTarget& target, async::Cancel cancel, domain::Probe& result);
+    Task<void> probe_network(const ports::ProbeTarget& target, async::Cancel cancel,
+                             domain::Probe& result);
     Task<void> probe_http(Connection& connection, const ports::ProbeTarget& target, Address address,
                           domain::Probe& result);
 
@@ -83,8 +89,8 @@ Task<void> NetworkProber::probe_network(const ports::ProbeTarget& target, async:
     if (is_http) co_await probe_http(connection, target, *address, result);
 }
 
-Task<void> NetworkProber::probe_http(Connection& connection, const ports::ProbeTarget& target, Address address,
-                                     domain::Probe& result) {
+Task<void> NetworkProber::probe_http(Connection& connection, const ports::ProbeTarget& target,
+                                     Address address, domain::Probe& result) {
     const auto& health = target.health;
     auto wanted = health.expect_body.empty() ? kShownBytes : kBodyBytes;
     auto request = request_of(target, address);
@@ -99,7 +105,8 @@ Task<void> NetworkProber::probe_http(Connection& connection, const ports::ProbeT
         result.error = complaint_about_body(health.expect_body, answer.body);
 }
 
-Task<Result<ReleaseNumber>> NetworkProber::through_proxy(ports::ProbeTarget target, std::string nonce) {
+Task<Result<ReleaseNumber>> NetworkProber::through_proxy(ports::ProbeTarget target,
+                                                         std::string nonce) {
     target.health.url.clear();  // it is the route that is asked for, not the app
     auto address = *address_of(target);
     Connection connection(loop_, timers_, target.health.timeout, async::Cancel());
@@ -117,13 +124,15 @@ Task<Result<ReleaseNumber>> NetworkProber::through_proxy(ports::ProbeTarget targ
     const auto& text = answer.release;
     auto [end, bad] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (bad != std::errc() || end != text.data() + text.size() || number <= 0)
-        co_return Error{Errc::conflict, place + "status " + std::to_string(answer.status) + " from no release"};
+        co_return Error{Errc::conflict,
+                        place + "status " + std::to_string(answer.status) + " from no release"};
     co_return number;
 }
 
 }  // namespace
 
-std::unique_ptr<ports::Prober> make_prober(boost::asio::any_io_executor loop, async::Timers& timers) {
+std::unique_ptr<ports::Prober> make_prober(boost::asio::any_io_executor loop,
+                                           async::Timers& timers) {
     return std::make_unique<NetworkProber>(loop, timers);
 }
 

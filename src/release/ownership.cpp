@@ -53,7 +53,7 @@ Result<void> Ownership::give_to_run(Tree& tree, const std::string& path) const {
     auto root = open_directory_at(*directory, ".");
     if (!root) return prefixed(path, root.error());
     Tree below(std::move(*root));
-    auto listing = scan(below);
+    auto listing = scan(below, Access::opened);
     if (!listing) return prefixed(path, listing.error());
     for (auto& found : *listing)
         if (auto done = give_entry(below, found); !done) return prefixed(path, done.error());

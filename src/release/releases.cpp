@@ -202,7 +202,7 @@ Result<void> DiskReleases::clear(const std::string& app, ReleaseNumber number) c
 Result<ports::TreeMark> DiskReleases::mark_now(const std::string& app, ReleaseNumber number) const {
     auto tree = Tree::open(directory(app, number));
     if (!tree) return tree.error();
-    auto listing = scan(*tree);
+    auto listing = scan(*tree, Access::opened);
     if (!listing) return listing.error();
     std::int64_t newest = 0;
     for (const auto& entry : *listing)
@@ -338,7 +338,7 @@ Result<void> DiskReleases::verify_now(const std::string& app, ReleaseNumber numb
         if (tree.error().code != Errc::not_found) return tree.error();
         return Error{Errc::conflict, directory(app, number) + " is gone"};
     }
-    auto present = scan(*tree, [&](const std::string& path) {
+    auto present = scan(*tree, Access::as_it_is, [&](const std::string& path) {
         auto* entry = find(*sealed, path);
         return entry && entry->kind == Kind::scratch;
     });
@@ -487,7 +487,8 @@ Result<std::string> DiskReleases::home_now(const std::string& app, const std::st
 }
 
 Result<std::string> DiskReleases::log_directory(const std::string& app, const std::string& name) {
-    if (!is_plain_path(name)) return Error{Errc::invalid, "\"" + name + "\" can't name a directory of logs"};
+    if (!is_plain_path(name))
+        return Error{Errc::invalid, "\"" + name + "\" can't name a directory of logs"};
     if (auto done = sys::make_directories(layout_.state() + "/logs", kCrossable); !done)
         return done.error();
     auto path = layout_.state() + "/logs/" + app + "/" + name;

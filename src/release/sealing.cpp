@@ -75,6 +75,9 @@ SealResult Sealing::run() {
         {"shared", &Sealing::link_shared},
         {"writable", &Sealing::make_writable},
         {"protect", &Sealing::protect},
+        {"environments", &Sealing::write_environments},
+        {"list", &Sealing::write_list},
+        {"sync", &Sealing::sync},
         {"manifest", &Sealing::write_manifest},
     };
     for (const auto& [name, step] : steps) {
@@ -99,7 +102,7 @@ Result<void> Sealing::open() {
     auto tree = Tree::open(manifest.directory);
     if (!tree) return tree.error();
     tree_.emplace(std::move(*tree));
-    auto listing = scan(*tree_);
+    auto listing = scan(*tree_, Access::opened);
     if (!listing) return listing.error();
     listing_ = std::move(*listing);
     return {};
@@ -298,7 +301,7 @@ Result<void> Sealing::make_writable() {
 
 Result<void> Sealing::protect() {
     auto known = std::move(listing_);
-    auto listing = scan(*tree_, [&](const std::string& path) {
+    auto listing = scan(*tree_, Access::opened, [&](const std::string& path) {
         return std::find(job_.writable.begin(), job_.writable.end(), path) != job_.writable.end();
     });
     if (!listing) return listing.error();
@@ -312,9 +315,7 @@ Result<void> Sealing::protect() {
     auto done = for_each_file(
         *tree_, listing_, [this](Tree& tree, Entry& entry) { return protect_file(tree, entry); });
     if (!done) return done;
-    if (auto directories = protect_directories(); !directories) return directories;
-    if (hook_) hook_("sync");
-    return sync();
+    return protect_directories();
 }
 
 Result<void> Sealing::protect_file(Tree& tree, Entry& entry) const {
@@ -359,15 +360,14 @@ Result<void> Sealing::protect_directories() {
     return {};
 }
 
-Result<void> Sealing::sync() const {
-    if (auto done = write_environments(); !done) return done;
+Result<void> Sealing::sync() {
     // Once for the whole file system: fsync of every file takes twenty times as long.
     if (::syncfs(tree_->root()) != 0)
         return errno_error(errno, "syncing " + job_.manifest.directory);
     return {};
 }
 
-Result<void> Sealing::write_environments() const {
+Result<void> Sealing::write_environments() {
     const auto& manifest = job_.manifest;
     auto directory = layout_.secrets(manifest.app, manifest.number);
     if (auto done = sys::make_directories(directory, 0700); !done) return done;
@@ -382,10 +382,8 @@ Result<void> Sealing::write_environments() const {
     return {};
 }
 
-Result<void> Sealing::write_manifest() {
+Result<void> Sealing::write_list() {
     auto& manifest = job_.manifest;
-    manifest.schema = domain::kManifestSchema;
-    manifest.sealed_at = std::chrono::floor<Millis>(std::chrono::system_clock::now());
     manifest.bytes = 0;
     manifest.files = 0;
     for (auto& entry : listing_) {
@@ -396,14 +394,17 @@ Result<void> Sealing::write_manifest() {
         ++manifest.files;
     }
     auto list = encode(listing_);
-    if (auto done = sys::write_file(layout_.listing(manifest.app, manifest.number), list, 0600);
-        !done)
-        return done;
-    if (hook_) hook_("rename");
-    auto json = encode(SealedManifest{manifest, digest_of(list)});
-    if (auto done = sys::write_file(layout_.manifest(manifest.app, manifest.number), json, 0600);
-        !done)
-        return done;
+    list_digest_ = digest_of(list);
+    return sys::write_file(layout_.listing(manifest.app, manifest.number), list, 0600, false);
+}
+
+Result<void> Sealing::write_manifest() {
+    auto& manifest = job_.manifest;
+    manifest.schema = domain::kManifestSchema;
+    manifest.sealed_at = std::chrono::floor<Millis>(std::chrono::system_clock::now());
+    auto json = encode(SealedManifest{manifest, list_digest_});
+    auto file = layout_.manifest(manifest.app, manifest.number);
+    if (auto done = sys::write_file(file, json, 0600); !done) return done;
     ::unlink(layout_.mark(manifest.app, manifest.number).c_str());
     return {};
 }

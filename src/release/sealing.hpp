@@ -44,8 +44,9 @@ class Sealing {
     Result<void> protect();
     Result<void> protect_file(Tree& tree, Entry& entry) const;
     Result<void> protect_directories();
-    Result<void> sync() const;
-    Result<void> write_environments() const;
+    Result<void> write_environments();
+    Result<void> write_list();
+    Result<void> sync();
     Result<void> write_manifest();
 
     bool is_scratch(std::string_view path) const;
@@ -58,6 +59,7 @@ class Sealing {
     std::optional<Tree> tree_;
     Listing listing_;
     Listing mark_;
+    Digest list_digest_{};
     bool artifact_changed_ = false;
 };
 

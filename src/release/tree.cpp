@@ -65,7 +65,8 @@ Result<std::string> read_link_at(int directory, const std::string& name) {
 
 class Scanner {
   public:
-    Scanner(Listing& listing, const Skip& skip) : listing_(listing), skip_(skip) {}
+    Scanner(Listing& listing, Access access, const Skip& skip)
+        : listing_(listing), access_(access), skip_(skip) {}
 
     Result<void> walk(int directory, const std::string& prefix, int depth) {
         if (depth > kMaxDepth)
@@ -90,7 +91,9 @@ class Scanner {
         if (listing_.size() >= kMaxEntries)
             return Error{Errc::limit,
                          fmt::format("more than {} files and directories", kMaxEntries)};
-        open_up(directory, name, status);
+        if (access_ == Access::opened && open_up(directory, name, status) &&
+            ::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+            return error_at(path, "looking at");
         listing_.push_back(entry_of(path, status));
         auto& entry = listing_.back();
         if (entry.kind == Kind::link) {
@@ -105,16 +108,17 @@ class Scanner {
         return walk(below->get(), path, depth + 1);
     }
 
-    // A build may have closed its own files to itself; as root we can read them anyway.
-    static void open_up(int directory, const std::string& name, const struct stat& status) {
+    // As root we can read everything anyway. True: it was changed.
+    static bool open_up(int directory, const std::string& name, const struct stat& status) {
         auto self = ::geteuid();
-        if (self == 0 || status.st_uid != self) return;
+        if (self == 0 || status.st_uid != self) return false;
         mode_t wanted = S_ISDIR(status.st_mode) ? 0700 : S_ISREG(status.st_mode) ? 0400 : 0;
-        if ((status.st_mode & wanted) != wanted)
-            ::fchmodat(directory, name.c_str(), (status.st_mode & 0777) | wanted, 0);
+        if ((status.st_mode & wanted) == wanted) return false;
+        return ::fchmodat(directory, name.c_str(), (status.st_mode & 07777) | wanted, 0) == 0;
     }
 
     Listing& listing_;
+    Access access_;
     const Skip& skip_;
 };
 
@@ -310,9 +314,10 @@ Entry entry_of(std::string path, const struct stat& status) {
     return entry;
 }
 
-Result<Listing> scan(Tree& tree, const Skip& skip) {
+Result<Listing> scan(Tree& tree, Access access, const Skip& skip) {
     Listing listing;
-    if (auto done = Scanner(listing, skip).walk(tree.root(), "", 0); !done) return done.error();
+    if (auto done = Scanner(listing, access, skip).walk(tree.root(), "", 0); !done)
+        return done.error();
     std::sort(listing.begin(), listing.end(),
               [](const Entry& a, const Entry& b) { return a.path < b.path; });
     return listing;

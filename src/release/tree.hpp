@@ -62,11 +62,14 @@ class Tree {
     sys::UniqueFd last_;
 };
 
+// Whether entries of our own that are closed to ourselves are opened up (directories u+rwx, files
+// u+r): a build may have left such; a sealed tree stays as it is.
+enum class Access { as_it_is, opened };
+
 // Everything in the tree but what `skip` says (a skipped directory is listed, what it holds is
-// not). No hashes, but those of links. Where we own directories that we may not enter they are
-// opened up (u+rwx), files u+r. Errc::limit: too deep or too many.
+// not). No hashes, but those of links. Errc::limit: too deep or too many.
 using Skip = std::function<bool(const std::string& path)>;
-Result<Listing> scan(Tree& tree, const Skip& skip = nullptr);
+Result<Listing> scan(Tree& tree, Access access, const Skip& skip = nullptr);
 
 // Calls for ranges of the listing on two threads, each with a Tree of its own; the first error
 // stops both.

@@ -19,8 +19,8 @@ namespace belay::stage {
 class Capture {
   public:
     // `on_failure` is called once, when the log can't be written (Errc::disk_full and others).
-    Capture(boost::asio::any_io_executor loop, async::Timers& timers, sys::UniqueFd pipe, LogFile log, Masker masker,
-            std::function<void()> on_failure);
+    Capture(boost::asio::any_io_executor loop, async::Timers& timers, sys::UniqueFd pipe,
+            LogFile log, Masker masker, std::function<void()> on_failure);
 
     // Reads until the pipe's last writer is gone, or stop().
     Task<void> run();
@@ -45,6 +45,7 @@ class Capture {
     Masker masker_;
     std::function<void()> on_failure_;
     std::vector<char> buffer_;
+    std::size_t last_read_ = 0;  // bytes of the last turn
     async::SteadyTime last_output_;
     std::optional<Error> failure_;
     async::Event ended_;

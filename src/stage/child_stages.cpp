@@ -1,9 +1,8 @@
-#include <belay/stage/child_stages.hpp>
-
 #include "codec.hpp"
 #include "verdict.hpp"
 
 #include <belay/async/offload.hpp>
+#include <belay/stage/child_stages.hpp>
 #include <belay/sys/child.hpp>
 #include <belay/sys/files.hpp>
 #include <belay/sys/pipes.hpp>
@@ -53,10 +52,12 @@ class ChildStages : public ports::Stages {
     Task<Result<void>> kill_all(int uid) override;
 
   private:
-    std::string lock_file(const std::string& app) const { return options_.lock_directory + "/" + app + ".lock"; }
+    std::string lock_file(const std::string& app) const {
+        return options_.lock_directory + "/" + app + ".lock";
+    }
     Result<sys::UniqueFd> take_lock(const std::string& app) const;
-    Task<Result<ports::StageOutcome>> talk(sys::Child& worker, Running& running, const ports::StageJob& job,
-                                           async::Cancel cancel);
+    Task<Result<ports::StageOutcome>> talk(sys::Child& worker, Running& running,
+                                           const ports::StageJob& job, async::Cancel cancel);
 
     asio::any_io_executor loop_;
     async::Timers& timers_;
@@ -71,12 +72,15 @@ ports::StageOutcome canceled() {
     return outcome;
 }
 
-// Shared, as our own stages of an app don't exclude each other; it lives in the worker's shim, until its tree is dead.
+// Shared, as our own stages of an app don't exclude each other; it lives in the worker's shim,
+// until its tree is dead.
 Result<sys::UniqueFd> ChildStages::take_lock(const std::string& app) const {
-    if (auto made = sys::make_directories(options_.lock_directory, 0700); !made) return made.error();
+    if (auto made = sys::make_directories(options_.lock_directory, 0700); !made)
+        return made.error();
     auto lock = sys::open_file(lock_file(app), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (!lock) return lock;
-    if (::flock(lock->get(), LOCK_SH | LOCK_NB) != 0) return errno_error(errno, "locking " + lock_file(app));
+    if (::flock(lock->get(), LOCK_SH | LOCK_NB) != 0)
+        return errno_error(errno, "locking " + lock_file(app));
     return lock;
 }
 
@@ -105,7 +109,8 @@ Task<Result<ports::StageOutcome>> ChildStages::run(ports::StageJob job, async::C
     co_return co_await talk(*worker, running, job, cancel);
 }
 
-Task<Result<ports::StageOutcome>> ChildStages::talk(sys::Child& worker, Running& running, const ports::StageJob& job,
+Task<Result<ports::StageOutcome>> ChildStages::talk(sys::Child& worker, Running& running,
+                                                    const ports::StageJob& job,
                                                     async::Cancel cancel) {
     async::Subscription overdue, overdue_cancel;
     if (job.timeout > Millis::zero())
@@ -117,14 +122,16 @@ Task<Result<ports::StageOutcome>> ChildStages::talk(sys::Child& worker, Running&
     });
     running.sent = frame(encode(WorkerJob{job, options_.shim}));
     auto sent = asio::buffer(running.sent);
-    if (running.job.is_open()) co_await asio::async_write(running.job, sent, asio::as_tuple(asio::use_awaitable));
+    if (running.job.is_open())
+        co_await asio::async_write(running.job, sent, asio::as_tuple(asio::use_awaitable));
     running.sent.clear();  // secrets
     auto received = asio::dynamic_buffer(running.received);
     co_await asio::async_read(running.result, received, asio::as_tuple(asio::use_awaitable));
     auto exit = co_await worker.wait();
     if (running.received.empty()) {
         if (cancel.requested()) co_return canceled();
-        co_return Error{Errc::internal, "the stage's worker ended without a result: " + describe(exit)};
+        co_return Error{Errc::internal,
+                        "the stage's worker ended without a result: " + describe(exit)};
     }
     auto outcome = decode_outcome(running.received);
     // Closed before it had read all of its job.
@@ -140,20 +147,22 @@ Task<Result<void>> ChildStages::wait_for_leftovers(std::string app) {
     while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) co_return errno_error(errno, "locking " + file);
         if (timers_.steady_now() >= deadline)
-            co_return Error{Errc::timeout,
-                            fmt::format("a stage of {} that an earlier daemon left still runs after {}: see who holds {}",
-                                        app, format_duration(kLeftovers), file)};
+            co_return Error{Errc::timeout, fmt::format("a stage of {} that an earlier daemon left "
+                                                       "still runs after {}: see who holds {}",
+                                                       app, format_duration(kLeftovers), file)};
         co_await timers_.sleep(kPoll);
     }
     co_return Result<void>();
 }
 
 Task<Result<void>> ChildStages::kill_all(int uid) {
-    // A user by name may have processes that are none of ours; stages end with their shims in any case.
+    // A user by name may have processes that are none of ours; stages end with their shims in any
+    // case.
     bool ours_to_kill = uid >= options_.first_uid && uid <= options_.last_uid && uid > 0;
     if (!ours_to_kill || ::geteuid() != 0) co_return Result<void>();
     auto work = [this, uid] {
-        return sys::kill_all_of_uid(options_.shim, static_cast<uid_t>(uid), static_cast<uid_t>(options_.first_uid),
+        return sys::kill_all_of_uid(options_.shim, static_cast<uid_t>(uid),
+                                    static_cast<uid_t>(options_.first_uid),
                                     static_cast<uid_t>(options_.last_uid));
     };
     co_return co_await async::offload(pool_, std::move(work));

@@ -28,7 +28,8 @@ std::optional<T> optional_of(const Json& json) {
 
 Json mask_json(const std::vector<Secret>& mask) {
     auto list = Json::array();
-    for (const auto& secret : mask) list.push_back(secret.reveal());
+    for (const auto& secret : mask)
+        list.push_back(secret.reveal());
     return list;
 }
 
@@ -36,7 +37,8 @@ Json mask_json(const std::vector<Secret>& mask) {
 
 std::string frame(std::string_view content) {
     std::string bytes;
-    for (std::size_t i = 0; i < kFrameHeader; ++i) bytes += static_cast<char>((content.size() >> (8 * i)) & 0xff);
+    for (std::size_t i = 0; i < kFrameHeader; ++i)
+        bytes += static_cast<char>((content.size() >> (8 * i)) & 0xff);
     bytes += content;
     return bytes;
 }
@@ -83,7 +85,8 @@ Result<WorkerJob> decode_job(std::string_view content) {
         json.at("argv").get_to(job.run.argv);
         json.at("cwd").get_to(job.cwd);
         json.at("env").get_to(job.env);
-        for (const auto& secret : json.at("mask")) job.mask.emplace_back(secret.get<std::string>());
+        for (const auto& secret : json.at("mask"))
+            job.mask.emplace_back(secret.get<std::string>());
         json.at("log_path").get_to(job.log_path);
         json.at("uid").get_to(job.uid);
         json.at("gid").get_to(job.gid);
@@ -104,7 +107,8 @@ Result<WorkerJob> decode_job(std::string_view content) {
 
 std::string encode(const Result<ports::StageOutcome>& outcome) {
     if (!outcome)
-        return to_bytes({{"code", static_cast<int>(outcome.error().code)}, {"message", outcome.error().message}});
+        return to_bytes({{"code", static_cast<int>(outcome.error().code)},
+                         {"message", outcome.error().message}});
     return to_bytes({{"verdict", static_cast<int>(outcome->verdict)},
                      {"exit_code", optional_json(outcome->exit_code)},
                      {"signal", optional_json(outcome->signal)},
@@ -119,7 +123,8 @@ Result<ports::StageOutcome> decode_outcome(std::string_view content) {
     try {
         auto json = Json::from_cbor(content);
         if (json.contains("code"))
-            return Error{static_cast<Errc>(json.at("code").get<int>()), json.at("message").get<std::string>()};
+            return Error{static_cast<Errc>(json.at("code").get<int>()),
+                         json.at("message").get<std::string>()};
         ports::StageOutcome outcome;
         outcome.verdict = static_cast<ports::StageVerdict>(json.at("verdict").get<int>());
         outcome.exit_code = optional_of<int>(json.at("exit_code"));

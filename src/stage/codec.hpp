@@ -1,4 +1,5 @@
-// What daemon and worker tell each other: CBOR, as environment and output are bytes, not always text.
+// What daemon and worker tell each other: CBOR, as environment and output are bytes, not always
+// text.
 #pragma once
 
 #include <belay/ports/stages.hpp>

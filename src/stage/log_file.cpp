@@ -46,7 +46,8 @@ std::string last_lines(std::string_view text, int lines, std::size_t bytes) {
     bool cut = text.size() > bytes;
     if (cut) text.remove_prefix(text.size() - bytes);
     auto at = text.ends_with('\n') ? text.size() - 1 : text.size();
-    for (int line = 0; line < lines && at != text.npos; ++line) at = at == 0 ? text.npos : text.rfind('\n', at - 1);
+    for (int line = 0; line < lines && at != text.npos; ++line)
+        at = at == 0 ? text.npos : text.rfind('\n', at - 1);
     if (at != text.npos) return valid_text(text.substr(at + 1));
     // Half a line at the front tells less than none, unless it is all there is.
     auto first = text.find('\n');
@@ -62,12 +63,12 @@ LogFile::LogFile(sys::UniqueFd file, std::string path, std::uint64_t begin, std:
       ring_size_(std::max<std::uint64_t>(cap - cap / 2, 1)) {}
 
 Result<LogFile> LogFile::open(const std::string& path, std::uint64_t cap) {
-    sys::UniqueFd file(
-        ::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0640));
+    sys::UniqueFd file(::open(
+        path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0640));
     if (!file) return errno_error(errno, "opening the log " + path);
-    struct stat status {};
+    struct stat status{};
     if (::fstat(file.get(), &status) != 0) return errno_error(errno, "opening the log " + path);
-    ::fchmod(file.get(), 0640);
+    if (S_ISREG(status.st_mode)) ::fchmod(file.get(), 0640);
     return LogFile(std::move(file), path, static_cast<std::uint64_t>(status.st_size), cap);
 }
 
@@ -108,7 +109,8 @@ Result<void> LogFile::finish() {
     if (beyond_ == 0) return {};
     auto kept = std::min(beyond_, ring_size_);
     if (beyond_ > kept)
-        if (auto done = put(fmt::format("\n... {} bytes left out ...\n", beyond_ - kept)); !done) return done;
+        if (auto done = put(fmt::format("\n... {} bytes left out ...\n", beyond_ - kept)); !done)
+            return done;
     auto at = (beyond_ - kept) % ring_size_;
     auto first = std::min(kept, ring_size_ - at);
     if (auto done = put({ring_.get() + at, first}); !done) return done;
@@ -119,7 +121,8 @@ std::string LogFile::tail() const {
     auto size = static_cast<std::uint64_t>(bytes_);
     auto wanted = std::min<std::uint64_t>(size, kTailBytes + 1);
     std::string text(wanted, '\0');
-    auto got = ::pread(file_.get(), text.data(), text.size(), static_cast<off_t>(begin_ + size - wanted));
+    auto got =
+        ::pread(file_.get(), text.data(), text.size(), static_cast<off_t>(begin_ + size - wanted));
     text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
     return last_lines(text, kTailLines, kTailBytes);
 }

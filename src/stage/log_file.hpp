@@ -1,4 +1,5 @@
-// A stage's log: as much of the output as its cap allows, the head as it comes, the tail at the end.
+// A stage's log: as much of the output as its cap allows, the head as it comes, the tail at the
+// end.
 #pragma once
 
 #include <belay/base/error.hpp>
@@ -17,7 +18,8 @@ inline constexpr int kTailLines = 50;
 
 class LogFile {
   public:
-    // Appends to what is there; 0640. The cap counts what is written by this object, its marker line apart.
+    // Appends to what is there; 0640. The cap counts what is written by this object, its marker
+    // line apart.
     static Result<LogFile> open(const std::string& path, std::uint64_t cap);
 
     // Errc::disk_full and others, once: from then on nothing is written.
@@ -25,7 +27,8 @@ class LogFile {
     // Writes "... N bytes left out ..." where that is so, and the tail.
     Result<void> finish();
 
-    // After finish(): how many bytes this object added, and the last lines of them as valid UTF-8 without NUL.
+    // After finish(): how many bytes this object added, and the last lines of them as valid UTF-8
+    // without NUL.
     std::int64_t bytes() const { return bytes_; }
     std::string tail() const;
 

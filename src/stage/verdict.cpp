@@ -14,7 +14,8 @@ namespace {
 
 // A shell whose child was killed says so by 128 + the signal.
 bool was_killed(const Exit& exit) {
-    return exit.known && (exit.signal == SIGKILL || (exit.signal == 0 && exit.code == 128 + SIGKILL));
+    return exit.known &&
+           (exit.signal == SIGKILL || (exit.signal == 0 && exit.code == 128 + SIGKILL));
 }
 
 std::string words_of_exit(const Exit& exit) {
@@ -39,7 +40,9 @@ std::string path_variable(const ports::StageJob& job) {
     return "/usr/local/bin:/usr/bin:/bin";
 }
 
-bool exists(const std::string& file) { return ::access(file.c_str(), F_OK) == 0; }
+bool exists(const std::string& file) {
+    return ::access(file.c_str(), F_OK) == 0;
+}
 
 }  // namespace
 
@@ -56,7 +59,8 @@ void judge(const Exit& exit, StopCause cause, std::uint64_t kills, const ports::
     switch (cause) {
         case StopCause::timeout:
             outcome.verdict = Verdict::timeout;
-            outcome.detail = fmt::format("ran longer than {}: stopped", format_duration(job.timeout));
+            outcome.detail =
+                fmt::format("ran longer than {}: stopped", format_duration(job.timeout));
             return;
         case StopCause::silent:
             outcome.verdict = Verdict::silent;
@@ -79,7 +83,8 @@ void judge(const Exit& exit, StopCause cause, std::uint64_t kills, const ports::
     }
 }
 
-std::optional<std::string> missing_command(const std::vector<std::string>& argv, const ports::StageJob& job) {
+std::optional<std::string> missing_command(const std::vector<std::string>& argv,
+                                           const ports::StageJob& job) {
     if (argv.empty() || argv[0].empty()) return "the command is empty";
     const auto& name = argv[0];
     if (name.find('/') != name.npos) {

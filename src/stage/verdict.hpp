@@ -13,17 +13,21 @@ namespace belay::stage {
 // Why the worker ended the command itself.
 enum class StopCause { none, timeout, silent, canceled };
 
-// Fills in verdict, exit code, signal, usage and detail. `oom_kills`: how many the kernel counted meanwhile.
+// Fills in verdict, exit code, signal, usage and detail. `oom_kills`: how many the kernel counted
+// meanwhile.
 void judge(const Exit& exit, StopCause cause, std::uint64_t oom_kills, const ports::StageJob& job,
            ports::StageOutcome& outcome);
 
-// Why the command can't have been started, where that is its author's fault; none: it isn't known to be.
-std::optional<std::string> missing_command(const std::vector<std::string>& argv, const ports::StageJob& job);
+// Why the command can't have been started, where that is its author's fault; none: it isn't known
+// to be.
+std::optional<std::string> missing_command(const std::vector<std::string>& argv,
+                                           const ports::StageJob& job);
 
 // A string runs under a shell that stops at the first failure; an array is executed as it is.
 std::vector<std::string> argv_of(const domain::Command& command);
 
-// OOM kills that the kernel counted so far: machine-wide plus in our own cgroup. Only its growth means something.
+// OOM kills that the kernel counted so far: machine-wide plus in our own cgroup. Only its growth
+// means something.
 std::uint64_t oom_kills();
 
 }  // namespace belay::stage

@@ -1,11 +1,10 @@
-#include <belay/stage/worker.hpp>
-
 #include "capture.hpp"
 #include "codec.hpp"
 #include "verdict.hpp"
 
 #include <belay/async/task_group.hpp>
 #include <belay/base/process.hpp>
+#include <belay/stage/worker.hpp>
 #include <belay/sys/child.hpp>
 #include <belay/sys/pipes.hpp>
 
@@ -87,7 +86,8 @@ Task<void> Worker::run(Result<ports::StageOutcome>& result) {
 Task<void> Worker::watch_request() {
     char rest = 0;
     auto buffer = asio::buffer(&rest, 1);
-    auto [failure, size] = co_await request_.async_read_some(buffer, asio::as_tuple(asio::use_awaitable));
+    auto [failure, size] =
+        co_await request_.async_read_some(buffer, asio::as_tuple(asio::use_awaitable));
     if (failure == asio::error::operation_aborted) co_return;
     stop_requested_ = true;
     wake_.set();
@@ -124,8 +124,8 @@ Result<sys::UniqueFd> Worker::open_output() {
     auto pipe = sys::make_pipe();
     if (!pipe) return pipe.error();
     ::fcntl(pipe->write.get(), F_SETPIPE_SZ, kPipeBytes);
-    capture_ = std::make_unique<Capture>(loop_, *timers_, std::move(pipe->read), std::move(*log), Masker(job_.mask),
-                                         [this] { wake_.set(); });
+    capture_ = std::make_unique<Capture>(loop_, *timers_, std::move(pipe->read), std::move(*log),
+                                         Masker(job_.mask), [this] { wake_.set(); });
     return std::move(pipe->write);
 }
 
@@ -140,10 +140,13 @@ sys::ChildSpec Worker::spec_of(const sys::UniqueFd& output) const {
     program.stop.timeout = job_.grace;
     if (job_.uid < 0) return spec;
     User user{static_cast<uid_t>(job_.uid), static_cast<gid_t>(job_.gid), {}};
-    for (int group : job_.groups) user.groups.push_back(static_cast<gid_t>(group));
+    for (int group : job_.groups)
+        user.groups.push_back(static_cast<gid_t>(group));
     program.user = user;
-    // The kernel counts by user: under the daemon's own it would count everything else of that user too.
-    if (job_.limits.processes) program.limits.processes = static_cast<std::uint64_t>(*job_.limits.processes);
+    // The kernel counts by user: under the daemon's own it would count everything else of that user
+    // too.
+    if (job_.limits.processes)
+        program.limits.processes = static_cast<std::uint64_t>(*job_.limits.processes);
     return spec;
 }
 
@@ -156,7 +159,8 @@ Task<void> Worker::watch_child(sys::Child& child) {
 async::SteadyTime Worker::next_limit() const {
     auto limit = async::SteadyTime::max();
     if (job_.timeout > Millis::zero()) limit = std::min(limit, started_ + job_.timeout);
-    if (job_.silence > Millis::zero()) limit = std::min(limit, capture_->last_output() + job_.silence);
+    if (job_.silence > Millis::zero())
+        limit = std::min(limit, capture_->last_output() + job_.silence);
     return limit;
 }
 
@@ -191,7 +195,8 @@ void Worker::stop(sys::Child& child, StopCause cause) {
     child.stop();
 }
 
-// The command could not be executed. Where that is its author's fault it is an outcome, as a shell would give it.
+// The command could not be executed. Where that is its author's fault it is an outcome, as a shell
+// would give it.
 Result<ports::StageOutcome> Worker::refused(const Error& error) {
     if (error.code != Errc::invalid || !std::filesystem::is_directory(job_.cwd)) return error;
     auto missing = missing_command(argv_of(job_.run), job_);
@@ -252,7 +257,8 @@ Result<ports::StageOutcome> perform(int job_fd) {
 
 // What the daemon passed for its lock must not reach the command.
 void keep_from_children() {
-    for (int fd = 3; fd < 64; ++fd) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    for (int fd = 3; fd < 64; ++fd)
+        ::fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
 }  // namespace

@@ -10,7 +10,8 @@
 
 namespace belay::health {
 
-// What is read of an answer's body at most; `expect_body` is looked for in it (reference/deploy-safety.md §2.2).
+// What is read of an answer's body at most; `expect_body` is looked for in it
+// (reference/deploy-safety.md §2.2).
 inline constexpr std::size_t kBodyBytes = 64 << 10;
 // What of it is kept in the record.
 inline constexpr std::size_t kShownBytes = 200;
@@ -19,6 +20,7 @@ inline constexpr const char* kNonceHeader = "X-Belay-Nonce";
 inline constexpr const char* kReleaseHeader = "X-Belay-Release";
 
 // Loop thread only; `timers` outlives it.
-std::unique_ptr<ports::Prober> make_prober(boost::asio::any_io_executor loop, async::Timers& timers);
+std::unique_ptr<ports::Prober> make_prober(boost::asio::any_io_executor loop,
+                                           async::Timers& timers);
 
 }  // namespace belay::health

@@ -20,7 +20,7 @@ struct ChildStagesOptions {
 };
 
 // Loop thread only; `timers` outlives it.
-std::unique_ptr<ports::Stages> make_child_stages(boost::asio::any_io_executor loop, async::Timers& timers,
-                                                 ChildStagesOptions options);
+std::unique_ptr<ports::Stages> make_child_stages(boost::asio::any_io_executor loop,
+                                                 async::Timers& timers, ChildStagesOptions options);
 
 }  // namespace belay::stage

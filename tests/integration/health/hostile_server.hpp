@@ -1,4 +1,5 @@
-// A server of scripted answers on a loopback port: blocking, one thread, one connection after the other.
+// A server of scripted answers on a loopback port: blocking, one thread, one connection after the
+// other.
 #pragma once
 
 #include <arpa/inet.h>
@@ -26,7 +27,8 @@ class HostileServer {
         std::string read_request() {
             std::string request;
             char c = 0;
-            while (!request.ends_with("\r\n\r\n") && wait(POLLIN) && ::recv(fd_, &c, 1, 0) == 1) request += c;
+            while (!request.ends_with("\r\n\r\n") && wait(POLLIN) && ::recv(fd_, &c, 1, 0) == 1)
+                request += c;
             return request;
         }
         bool send(std::string_view bytes) {

@@ -1,8 +1,7 @@
 #include "hostile_server.hpp"
+#include "support/run_task.hpp"
 
 #include <belay/health/prober.hpp>
-
-#include "support/run_task.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
@@ -46,14 +45,16 @@ class Prober : public ::testing::Test {
         return probe(server.port());
     }
     // A port that nobody listens on: one that was just given back.
-    static std::uint16_t closed_port() { return HostileServer([](Peer&) {}).port(); }
+    static std::uint16_t closed_port() {
+        return HostileServer([](Peer&) {}).port();
+    }
 
     Clock::duration took{};
 };
 
 std::string answer(std::string_view status, std::string_view body, std::string_view more = {}) {
-    return "HTTP/1.1 " + std::string(status) + "\r\n" + std::string(more) + "Content-Length: " +
-           std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
+    return "HTTP/1.1 " + std::string(status) + "\r\n" + std::string(more) +
+           "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
 }
 
 TEST_F(Prober, PassesAnExpectedAnswerAndRecordsIt) {
@@ -74,7 +75,8 @@ TEST_F(Prober, PassesAnExpectedAnswerAndRecordsIt) {
     EXPECT_GE(result.latency_ms, 0);
     EXPECT_GT(result.at.time_since_epoch().count(), 0);
     EXPECT_TRUE(request.starts_with("GET /up HTTP/1.1\r\n"));
-    for (const char* line : {"Host: shop.example.com\r\n", "X-Forwarded-Proto: https\r\n", "X-Key: v\r\n"})
+    for (const char* line :
+         {"Host: shop.example.com\r\n", "X-Forwarded-Proto: https\r\n", "X-Key: v\r\n"})
         EXPECT_NE(request.find(line), std::string::npos) << line << request;
     EXPECT_EQ(request.find("X-Forwarded-Proto: http\r\n"), std::string::npos);
 }
@@ -102,9 +104,11 @@ TEST_F(Prober, LooksForTheExpectedBody) {
     EXPECT_EQ(probe_answer(answer("200 OK", "hay")).error, "body does not contain \"needle\"");
     EXPECT_TRUE(probe_answer(answer("200 OK", std::string(60'000, ' ') + "needle")).passed());
     EXPECT_FALSE(probe_answer(answer("200 OK", std::string(kBodyBytes, ' ') + "needle")).passed());
-    auto chunked = std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nnee\r\n3\r\ndle\r\n0\r\n\r\n");
+    auto chunked = std::string(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nnee\r\n3\r\ndle\r\n0\r\n\r\n");
     EXPECT_TRUE(probe_answer(chunked).passed());
-    EXPECT_TRUE(probe_answer("HTTP/1.0 200 OK\r\n\r\nneedle").passed());  // ends with the connection
+    EXPECT_TRUE(
+        probe_answer("HTTP/1.0 200 OK\r\n\r\nneedle").passed());  // ends with the connection
     target.health.expect_body = "/n[e]+dle/";
     EXPECT_TRUE(probe_answer(answer("200 OK", "needle")).passed());
 }
@@ -112,7 +116,8 @@ TEST_F(Prober, LooksForTheExpectedBody) {
 TEST_F(Prober, ReadsPastInterimAnswers) {
     EXPECT_EQ(probe_answer("HTTP/1.1 103 Early Hints\r\n\r\n" + answer("200 OK", "x")).status, 200);
     std::string endless;
-    for (int i = 0; i < 1000; ++i) endless += "HTTP/1.1 100 Continue\r\n\r\n";
+    for (int i = 0; i < 1000; ++i)
+        endless += "HTTP/1.1 100 Continue\r\n\r\n";
     EXPECT_FALSE(probe_answer(endless).passed());
 }
 
@@ -153,7 +158,8 @@ TEST_F(Prober, AHangingServerTimesOut) {
 }
 
 TEST_F(Prober, ADrippingHeaderOrBodyTimesOut) {
-    for (std::string_view start : {"HTTP/1.1 200 OK\r\nX-Long: ", "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"}) {
+    for (std::string_view start :
+         {"HTTP/1.1 200 OK\r\nX-Long: ", "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"}) {
         HostileServer server([&](Peer& peer) {
             peer.read_request();
             peer.send(start);
@@ -193,10 +199,13 @@ TEST_F(Prober, BelievesNoClaimedLength) {
 TEST_F(Prober, SaysWhatIsWrongWithGarbage) {
     auto error = probe_answer("SSH-2.0-OpenSSH_9.2\r\n\r\n").error;
     EXPECT_TRUE(error.starts_with("the answer is no HTTP")) << error;
-    EXPECT_NE(probe_answer("HTTP/1.1 200 OK\r\n" + std::string(200'000, 'a')).error.find("64 KiB"), std::string::npos);
+    EXPECT_NE(probe_answer("HTTP/1.1 200 OK\r\n" + std::string(200'000, 'a')).error.find("64 KiB"),
+              std::string::npos);
     EXPECT_TRUE(probe_answer("").error.starts_with("the connection was closed without an answer"));
-    EXPECT_EQ(probe_answer("HTTP/1.1 200 OK\r\nContent-Le").error, "the connection was closed within the header");
-    EXPECT_FALSE(probe_answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n").passed());
+    EXPECT_EQ(probe_answer("HTTP/1.1 200 OK\r\nContent-Le").error,
+              "the connection was closed within the header");
+    EXPECT_FALSE(
+        probe_answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n").passed());
 }
 
 TEST_F(Prober, AHalfClosedConnectionStillAnswers) {
@@ -272,9 +281,11 @@ TEST_F(Prober, AsksTheProxyWhichReleaseAnswered) {
     EXPECT_NE(request.find("X-Belay-Nonce: n0nce\r\n"), std::string::npos);
     EXPECT_NE(request.find("Host: shop.example.com\r\n"), std::string::npos);
     reply = answer("200 OK", "");
-    EXPECT_EQ(test::run_task(loop, prober->through_proxy(target, "n")).error().code, Errc::conflict);
+    EXPECT_EQ(test::run_task(loop, prober->through_proxy(target, "n")).error().code,
+              Errc::conflict);
     target.port = closed_port();
-    EXPECT_EQ(test::run_task(loop, prober->through_proxy(target, "n")).error().code, Errc::unavailable);
+    EXPECT_EQ(test::run_task(loop, prober->through_proxy(target, "n")).error().code,
+              Errc::unavailable);
 }
 
 }  // namespace

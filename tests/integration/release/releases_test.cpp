@@ -215,6 +215,15 @@ TEST_F(Releases, GivesEachUserAHomeOfItsOwn) {
     EXPECT_EQ(run(releases->home("shop", "../x", users)).error().code, Errc::invalid);
 }
 
+TEST_F(Releases, MakesDirectoriesForLogs) {
+    auto logs = releases->log_directory("shop", "d12");
+    ASSERT_TRUE(logs) << logs.error().message;
+    EXPECT_EQ(*logs, state / "logs/shop/d12");
+    EXPECT_TRUE(fs::is_directory(*logs));
+    EXPECT_TRUE(releases->log_directory("shop", "d12"));
+    EXPECT_EQ(releases->log_directory("shop", "../x").error().code, Errc::invalid);
+}
+
 TEST_F(Releases, PurgesAllOfAnAppAndNothingOfOthers) {
     for (const char* place : {"releases/shop/1/x", "shared/shop/x", "secrets/shop/1/x",
                               "cache/shop/x", "logs/shop/d1/x", "git/shop.git/x", "live/shop.json",

@@ -55,7 +55,7 @@ class RandomSeal : public World {
 };
 
 TEST_F(RandomSeal, KeepsWhatWasBuiltUndoesWhatTestsAddedAndCopiesTheSame) {
-    for (int round = 1; round <= 40; ++round) {
+    for (int round = 1; round <= 12; ++round) {
         auto number = 2 * round;
         auto directory = prepare(number);
         grow(directory, 0);
@@ -86,7 +86,7 @@ TEST_F(RandomSeal, KeepsWhatWasBuiltUndoesWhatTestsAddedAndCopiesTheSame) {
 }
 
 TEST_F(RandomSeal, SeesEveryChangeOfOneFile) {
-    for (int round = 1; round <= 30; ++round) {
+    for (int round = 1; round <= 15; ++round) {
         auto directory = prepare(round);
         grow(directory, 0);
         write(directory / "one", "x");

@@ -266,7 +266,7 @@ TEST_F(Seal, RefusesATreeThatIsTooDeep) {
 // makes one.
 TEST_F(Seal, ADeathBetweenStepsLeavesNoRelease) {
     for (const char* at : {"open", "mark", "undo_tests", "ship", "shared", "writable", "protect",
-                           "sync", "manifest", "rename"}) {
+                           "environments", "list", "sync", "manifest"}) {
         auto directory = prepare(1);
         write(directory / "app", "x");
         write(directory / "storage/seed", "x");

@@ -1,6 +1,6 @@
-#include <stage/codec.hpp>
-
 #include <gtest/gtest.h>
+
+#include <stage/codec.hpp>
 
 namespace belay::stage {
 namespace {

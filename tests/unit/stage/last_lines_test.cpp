@@ -1,6 +1,6 @@
-#include <stage/log_file.hpp>
-
 #include <gtest/gtest.h>
+
+#include <stage/log_file.hpp>
 
 namespace belay::stage {
 namespace {
@@ -20,7 +20,8 @@ TEST(LastLines, NeverTakesMoreThanItsBytes) {
 }
 
 TEST(LastLines, MakesText) {
-    EXPECT_EQ(last_lines(std::string_view("a\0b\xff \xc3\xbc\x1b[0m", 11), 3, 100), "ab? \xc3\xbc\x1b[0m");
+    EXPECT_EQ(last_lines(std::string_view("a\0b\xff \xc3\xbc\x1b[0m", 11), 3, 100),
+              "ab? \xc3\xbc\x1b[0m");
 }
 
 }  // namespace

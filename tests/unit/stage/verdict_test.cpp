@@ -1,8 +1,7 @@
-#include <stage/verdict.hpp>
-
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <stage/verdict.hpp>
 
 namespace belay::stage {
 namespace {
