@@ -69,20 +69,19 @@ server.serve_forever(poll_interval=0.05)
 '''
 
 
+last_port = 11000 + (os.getpid() * 37) % 8000
+
+
 def free_ports(count):
     """Ports that nobody listens on now, below the ephemeral range so that no client takes them meanwhile."""
-    found, sockets = [], []
-    candidate = 11000 + (os.getpid() * 37) % 8000
+    global last_port
+    found = []
     while len(found) < count:
-        candidate += 1
-        with contextlib.suppress(OSError):
-            probe = socket.socket()
+        last_port += 1
+        with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", candidate))
-            sockets.append(probe)
-            found.append(candidate)
-    for probe in sockets:
-        probe.close()
+            probe.bind(("127.0.0.1", last_port))
+            found.append(last_port)
     return found
 
 
