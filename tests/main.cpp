@@ -1,7 +1,7 @@
 // The entry of every test program: broken pipes are errors to be tested, not deaths.
-#include <csignal>
-
 #include <gtest/gtest.h>
+
+#include <csignal>
 
 int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);

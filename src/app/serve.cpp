@@ -126,7 +126,8 @@ class Daemon {
     }
 
     sys::InstanceLock take_state() {
-        if (auto made = make_state_directories(server_.state); !made) throw ErrorException(made.error());
+        if (auto made = make_state_directories(server_.state); !made)
+            throw ErrorException(made.error());
         return required(sys::InstanceLock::take(server_.state + "/lock"));
     }
 

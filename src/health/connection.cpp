@@ -71,7 +71,8 @@ Task<Result<std::vector<Endpoint>>> Connection::resolve(std::string host, std::u
         auto lookup = std::make_shared<Lookup>(loop_);
         start(lookup, host, port);
         auto left = std::chrono::ceil<Millis>(deadline_ - timers_.steady_now());
-        if (!co_await timers_.wait(lookup->done, left, cancel_))
+        const bool found = co_await timers_.wait(lookup->done, left, cancel_);
+        if (!found)
             co_return Error{Errc::timeout,
                             "looking up " + host + ": " + words(asio::error::timed_out)};
         if (lookup->failure)

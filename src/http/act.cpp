@@ -195,8 +195,9 @@ Task<bool> show(Stream& stream, std::string bytes) {
     if (!stream.begun()) {
         Headers headers;
         headers.emplace_back("Trailer", kExitCode);
-        if (!co_await stream.begin("text/plain; charset=utf-8", std::move(headers)))
-            co_return false;
+        std::string type = "text/plain; charset=utf-8";
+        const bool begun = co_await stream.begin(std::move(type), std::move(headers));
+        if (!begun) co_return false;
     }
     co_return co_await stream.write(std::move(bytes));
 }
@@ -221,7 +222,9 @@ Task<std::optional<Response>> post_run(Context& context, const Request& request,
         stream.cut();
         co_return std::nullopt;
     }
-    if (!stream.begun() && !co_await show(stream, std::string())) co_return std::nullopt;
+    bool begun = stream.begun();
+    if (!begun) begun = co_await show(stream, std::string());
+    if (!begun) co_return std::nullopt;
     Headers trailers;
     trailers.emplace_back(kExitCode, std::to_string(*code));
     co_await stream.end(std::move(trailers));

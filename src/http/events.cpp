@@ -98,7 +98,8 @@ Task<bool> catch_up(Context& context, Filter filter, Stream& stream, std::int64_
             text += to_sse(event);
             last = event.id;
         }
-        if (!co_await stream.write(std::move(text))) co_return false;
+        const bool taken = co_await stream.write(std::move(text));
+        if (!taken) co_return false;
         if (stored->size() < static_cast<std::size_t>(kCatchUpPage)) co_return true;
     }
 }
@@ -117,10 +118,15 @@ Task<std::optional<Response>> get_events(Context& context, const Request& reques
     }
     // Before the catch-up, so that nothing falls between the two.
     Inbox inbox(context.api, filter, context.options.event_queue, stream.gone());
-    if (!co_await stream.begin("text/event-stream", Headers())) co_return std::nullopt;
-    if (!co_await stream.write(std::string("retry: 1000\n\n"))) co_return std::nullopt;
+    std::string type = "text/event-stream";
+    bool taken = co_await stream.begin(std::move(type), Headers());
+    if (!taken) co_return std::nullopt;
+    std::string retry = "retry: 1000\n\n";
+    taken = co_await stream.write(std::move(retry));
+    if (!taken) co_return std::nullopt;
     std::int64_t last = after->value_or(0);
-    if (*after && !co_await catch_up(context, filter, stream, last)) co_return std::nullopt;
+    if (*after) taken = co_await catch_up(context, filter, stream, last);
+    if (!taken) co_return std::nullopt;
 
     while (!stream.gone().is_set()) {
         if (inbox.overflowed()) {
@@ -128,9 +134,12 @@ Task<std::optional<Response>> get_events(Context& context, const Request& reques
             break;
         }
         auto text = inbox.drain(last);
-        if (text.empty() && !co_await context.timers.wait(inbox.wake, context.options.heartbeat))
-            text = ": heartbeat\n\n";
-        if (!co_await stream.write(std::move(text))) break;
+        bool woken = true;
+        if (text.empty())
+            woken = co_await context.timers.wait(inbox.wake, context.options.heartbeat);
+        if (!woken) text = ": heartbeat\n\n";
+        taken = co_await stream.write(std::move(text));
+        if (!taken) break;
     }
     co_return std::nullopt;
 }

@@ -131,9 +131,12 @@ class Follower {
         take(std::move(sources));
         while (true) {
             bool over = over_;  // what was written before the end is read after it was seen
-            if (!co_await show_all()) co_return false;
+            const bool shown = co_await show_all();
+            if (!shown) co_return false;
             if (over) co_return co_await finish();
-            if (changed_ && !co_await look_again()) co_return false;
+            bool known = true;
+            if (changed_) known = co_await look_again();
+            if (!known) co_return false;
             if (!changed_ && over == over_)
                 co_await context_.timers.wait(wake_, context_.options.log_poll);
             if (stream_.gone().is_set()) co_return false;
@@ -182,16 +185,19 @@ class Follower {
                 if (!text) stream_.cut();
                 if (!text) co_return false;
                 if (text->empty()) break;
-                if (!co_await show(followed, std::move(*text))) co_return false;
+                const bool shown = co_await show(followed, std::move(*text));
+                if (!shown) co_return false;
             }
         }
         co_return true;
     }
 
     Task<bool> finish() {
-        for (auto& followed : logs_)
-            if (!co_await show(followed, followed.log->flush() + followed.pieces.flush()))
-                co_return false;
+        for (auto& followed : logs_) {
+            auto rest = followed.log->flush() + followed.pieces.flush();
+            const bool shown = co_await show(followed, std::move(rest));
+            if (!shown) co_return false;
+        }
         std::string last = wishes_.sse ? "event: end\ndata: {}\n\n" : "";
         co_return co_await stream_.write(std::move(last));
     }
@@ -241,7 +247,8 @@ Task<bool> show_once(Logs& logs, Stream& stream) {
             bool end = text->empty();
             if (end) *text = log->flush();
             auto shown = printer.print(*log, std::move(*text), logs.size() > 1);
-            if (!co_await stream.write(std::move(shown))) co_return false;
+            const bool taken = co_await stream.write(std::move(shown));
+            if (!taken) co_return false;
             if (end) break;
         }
     }
@@ -260,8 +267,10 @@ Task<std::optional<Response>> answer(Context& context, Subject subject, const Re
     std::string type = wishes->sse ? "text/event-stream" : "text/plain; charset=utf-8";
     if (wishes->follow) {
         Follower follower(context, subject, *wishes, stream);
-        if (!co_await stream.begin(std::move(type), Headers())) co_return std::nullopt;
-        if (!co_await follower.run(std::move(*sources))) co_return std::nullopt;
+        const bool begun = co_await stream.begin(std::move(type), Headers());
+        if (!begun) co_return std::nullopt;
+        const bool whole = co_await follower.run(std::move(*sources));
+        if (!whole) co_return std::nullopt;
     } else {
         Logs logs;
         for (auto& source : sources->logs)
@@ -269,8 +278,10 @@ Task<std::optional<Response>> answer(Context& context, Subject subject, const Re
                 std::make_unique<LogFile>(context.pool, std::move(source), wishes->from));
         auto headers = co_await prepare(logs, *wishes);
         if (!headers) co_return problem(headers.error());
-        if (!co_await stream.begin(std::move(type), std::move(*headers))) co_return std::nullopt;
-        if (!co_await show_once(logs, stream)) co_return std::nullopt;
+        const bool begun = co_await stream.begin(std::move(type), std::move(*headers));
+        if (!begun) co_return std::nullopt;
+        const bool whole = co_await show_once(logs, stream);
+        if (!whole) co_return std::nullopt;
     }
     co_await stream.end(Headers());
     co_return std::nullopt;

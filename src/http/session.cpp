@@ -34,8 +34,10 @@ class Session {
             connection_.enter(first ? Phase::head : Phase::idle);
             connection_.expires_after(first ? options_.header_timeout : options_.idle_timeout);
             first = false;
-            if (co_await connection_.wait_for_bytes()) break;
-            if (!co_await one_request()) break;
+            const auto nothing_came = co_await connection_.wait_for_bytes();
+            if (nothing_came) break;
+            const bool goes_on = co_await one_request();
+            if (!goes_on) break;
         }
         connection_.close();
     }

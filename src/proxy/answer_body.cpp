@@ -84,7 +84,8 @@ Flow<bool> Exchange::pass_until_close(std::string_view head, bool as_chunks) {
                 std::snprintf(size, sizeof size, "%zx\r\n", out_.size());
                 first += size;
             }
-            bool taken = co_await to_client(first, out_.view(), sized ? "\r\n" : "");
+            const std::string_view tail = sized ? "\r\n" : "";
+            bool taken = co_await to_client(first, out_.view(), tail);
             if (!taken) co_return false;
             head = {};
             out_.drop();

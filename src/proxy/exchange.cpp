@@ -13,8 +13,8 @@ namespace belay::proxy {
 namespace {
 
 constexpr int kAttemptsMax = 8;
-// How long a request waits while no instance takes connections, and how often it looks: an automatic rollback takes some
-// milliseconds, a first restart a second.
+// How long a request waits while no instance takes connections, and how often it looks: an
+// automatic rollback takes some milliseconds, a first restart a second.
 constexpr Millis kRefusedPatience{700};
 constexpr Millis kRefusedPause{10};
 
@@ -95,7 +95,8 @@ Flow<After> Exchange::run() {
         }
         claim_ = Claim(release_);
         attempt = co_await this->attempt();
-        // Nothing was sent: an app that just died is being restarted, or replaced by the release before.
+        // Nothing was sent: an app that just died is being restarted, or replaced by the release
+        // before.
         if (attempt == Attempt::refused && plane_.loop.now_us() < patience) {
             co_await Sleep(plane_.loop, kRefusedPause);
             if (client_.broken()) co_return co_await answer_failure(Attempt::client_gone);
@@ -237,7 +238,8 @@ Exchange::Attempt Exchange::judge_silence(Io status) {
         ++release_->counters.timeouts;
         return Attempt::late;
     }
-    // A kept connection may have been closed before the request came; an app that died took it along. Once more, then.
+    // A kept connection may have been closed before the request came; an app that died took it
+    // along. Once more, then.
     if (!answer_begun_ && repeatable() && (upstream_->reused || !std::exchange(repeated_, true))) {
         fresh_only_ = true;
         return Attempt::again;

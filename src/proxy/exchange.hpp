@@ -114,7 +114,8 @@ class Exchange final : StreamObserver {
     std::shared_ptr<Release> counted_;  // whose requests include this one
     Claim claim_;
     std::unique_ptr<Upstream> upstream_;
-    bool repeated_ = false;  // a fresh connection broke before an answer, and the request was sent again
+    bool repeated_ =
+        false;  // a fresh connection broke before an answer, and the request was sent again
     bool fresh_only_ = false;  // a kept connection has failed: no more of them
     std::string request_;      // the head as sent
     std::int64_t begun_us_;

@@ -42,7 +42,7 @@ struct ProcessSpec {
     std::string log_path;  // standard output and error, appended; created 0600
     RestartPolicy policy = RestartPolicy::never;
     Millis first_backoff{1'000};  // before the first restart; doubles up to a minute
-    std::string cgroup;  // a cgroup directory to join; empty: none
+    std::string cgroup;           // a cgroup directory to join; empty: none
 };
 
 enum class RunState {
