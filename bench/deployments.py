@@ -17,7 +17,8 @@ from machine import SHORT, Machine, Repository, wait_for  # noqa: E402
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 200
 RATE = float(sys.argv[2]) if len(sys.argv) > 2 else 200
-WINDOWS = SHORT.replace('bake = "1500ms"', 'bake = "600ms"').replace('min_healthy_time = "300ms"', 'min_healthy_time = "200ms"')
+WINDOWS = (SHORT.replace('bake = "1500ms"', 'bake = "600ms"').replace('min_healthy_time = "300ms"', 'min_healthy_time = "200ms"')
+           .replace('timeout = "1s"', 'timeout = "250ms"'))
 
 
 def resident(pid):

@@ -29,6 +29,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <regex>
 #include <unistd.h>
 
 namespace belay::app {
@@ -77,6 +78,39 @@ std::string absolute(const std::string& path) {
     return std::filesystem::absolute(path).lexically_normal().string();
 }
 
+// A copy of the last belay.toml without errors, for a start with a broken one.
+constexpr const char* kValidCopy = "/belay.toml.valid";
+
+void keep_valid(const std::string& config_path, const std::string& state) {
+    auto text = sys::read_file(config_path, 1 << 20);
+    auto kept = sys::read_file(state + kValidCopy, 1 << 20);
+    if (!text || (kept && *kept == *text)) return;
+    auto loaded = config::make_source(config_path)->load();
+    if (!loaded.server) return;
+    auto written = sys::write_file(state + kValidCopy, *text, 0600);
+    if (!written)
+        log::warning("the valid configuration was not kept", {{"error", written.error().message}});
+}
+
+// What a broken belay.toml was before: where its state lies can still be read of most, and there
+// lies the copy.
+domain::ServerConfig last_valid(const std::string& config_path,
+                                const config::Surroundings& surroundings) {
+    auto server = config::default_server(surroundings, config_path);
+    auto text = sys::read_file(config_path, 1 << 20);
+    std::smatch found;
+    if (text && std::regex_search(*text, found,
+                                  std::regex("(^|\\n)[ \\t]*state[ \\t]*=[ \\t]*\"([^\"\\n]+)\"")))
+        server.state = found[2];
+    const auto copy = server.state + kValidCopy;
+    if (!std::filesystem::exists(copy)) return server;
+    auto loaded = config::make_source(copy, surroundings)->load();
+    if (!loaded.server) return server;
+    log::warning("belay.toml has errors: the settings of the last valid one are in force",
+                 {{"copy", copy}});
+    return *loaded.server;
+}
+
 class Daemon {
   public:
     explicit Daemon(const std::string& config_path)
@@ -119,8 +153,7 @@ class Daemon {
         for (const auto& complaint : loaded.complaints)
             if (!complaint.warning)
                 log::error("configuration", {{"complaint", complaint.to_string()}});
-        auto server =
-            loaded.server ? *loaded.server : config::default_server(surroundings_, config_path_);
+        auto server = loaded.server ? *loaded.server : last_valid(config_path_, surroundings_);
         server.state = absolute(server.state);
         return server;
     }
@@ -145,6 +178,7 @@ class Daemon {
 
     engine::EngineOptions engine_options() {
         engine::EngineOptions options;
+        options.server = server_;
         options.state_directory = server_.state;
         options.config_directory = std::filesystem::path(config_path_).parent_path();
         options.nonce = required(data_plane_.nonce());
@@ -159,6 +193,7 @@ class Daemon {
         hooks.open_listeners = [this](domain::ServerConfig server,
                                       std::vector<std::string> app_listens) {
             if (http_) http_->set_hook_body(server.hook_body);
+            keep_valid(config_path_, server_.state);
             return data_plane_.open_listeners(traffic_, std::move(server), std::move(app_listens));
         };
         hooks.proxy_pid = [this] { return data_plane_.pid(); };

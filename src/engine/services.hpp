@@ -73,6 +73,7 @@ struct Services {
         : world(std::move(given)),
           options(std::move(engine_options)),
           hooks(std::move(engine_hooks)),
+          server(options.server),
           journal(world.timers),
           fleet(world.runtime, world.releases, world.timers, options.state_directory + "/logs"),
           tasks(world.executor) {}

@@ -381,9 +381,18 @@ listen = ["127.0.0.1:{self.proxy_port}"]
                             with contextlib.suppress(OSError):
                                 text += os.readlink(f"/proc/{name}/fd/{fd}").encode()
                 if self.folder.encode() in text:
-                    with open(f"/proc/{name}/cmdline", "rb") as file:
-                        found[int(name)] = file.read().replace(b"\0", b" ").decode("latin-1")
+                    found[int(name)] = self.words(name)
+                    # Who isn't root can't look into a shim, but sees whose parent it is.
+                    with open(f"/proc/{name}/stat") as file:
+                        parent = file.read().rsplit(")", 1)[1].split()[1]
+                    if "belay-shim" in self.words(parent):
+                        found[int(parent)] = self.words(parent)
         return found
+
+    @staticmethod
+    def words(pid):
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().replace(b"\0", b" ").decode("latin-1")
 
     def kill_everything(self):
         """As a power cut would: all at once, nothing asked."""

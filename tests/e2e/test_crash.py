@@ -159,10 +159,16 @@ bake = "5s"
         self.live("r1")
         with open(m.config, "a") as file:
             file.write("\nthis is not toml\n")
-        m.kill()
+        self.reboot()
         m.start(wait=False)
-        wait_for("the site", lambda: m.get()[0] == 200)
-        self.assertEqual(m.served_release(), "r1")
+        def served():
+            try:
+                return m.served_release() == "r1"
+            except OSError:
+                return False
+        wait_for("the site", served)
+        wait_for("the daemon", lambda: m.cli("status", check=False, BELAY_CONFIG="/nonexistent").returncode == 0)
+        self.assertIn("belay.toml", m.tail())
 
 
 class Deaths(TestCase):

@@ -35,6 +35,7 @@ struct World {
 };
 
 struct EngineOptions {
+    domain::ServerConfig server;  // in force until a valid one is read
     std::string state_directory;
     std::string config_directory;  // where known_hosts and secrets/ lie
     std::string nonce;             // the proxy's, for the probe after a switch
