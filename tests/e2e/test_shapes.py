@@ -1,0 +1,128 @@
+"""Apps of other shapes: several processes and instances, a scheduler that must not run twice, Node, a monorepo, shared files."""
+import json
+import os
+import shutil
+import unittest
+
+from machine import TestCase, wait_for
+
+NODE = r'''
+const http = require("http"), fs = require("fs");
+const release = fs.readFileSync("RELEASE", "utf8").trim();
+const server = http.createServer((request, response) => {
+  request.resume();
+  response.setHeader("X-App-Release", release);
+  response.end(request.url === "/healthz" ? "well" : release + " ok\n");
+});
+server.listen(+process.env.PORT, "127.0.0.1", () => console.log("node", release));
+process.on("SIGTERM", () => { server.close(() => process.exit(0)); server.closeIdleConnections(); });
+'''
+
+CLOCK = r'''
+import fcntl, os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+lock = open(os.path.join(os.environ["BELAY_SHARED"], "clock.lock"), "w")
+try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except OSError:
+    open(os.path.join(os.environ["BELAY_SHARED"], "twice"), "w").close()
+while True:
+    time.sleep(60)
+'''
+
+
+class Shapes(TestCase):
+    def test_processes_and_instances_switch_as_one_and_a_scheduler_never_runs_twice(self):
+        m, r = self.machine, self.repository
+        r.write("clock.py", CLOCK)
+        r.write("worker.py", "import time\nprint('working', flush=True)\nwhile True: time.sleep(60)\n")
+        self.live("r1", text='''
+[service]
+stop_timeout = "5s"
+[service.web]
+run = ["/usr/bin/python3", "app.py"]
+instances = 2
+[service.worker]
+run = ["/usr/bin/python3", "worker.py"]
+[service.clock]
+run = ["/usr/bin/python3", "clock.py"]
+overlap = false
+''')
+        def running(name):
+            return [p for p in m.status("shop")["processes"] if p["process"] == name and p["state"] == "running"]
+        self.assertEqual([len(running(n)) for n in ("web", "worker", "clock")], [2, 1, 1])
+        with m.users(rate=80):
+            record = m.deploy_push("shop", r, "r2")
+            self.assertEqual(record["state"], "healthy", json.dumps(record, indent=1) + m.tail())
+            wait_for("the old ones to end", lambda: len(m.status("shop")["processes"]) == 4)
+            bad = m.deploy_push("shop", r, "r3", "dies 1")
+            self.assertEqual(bad["state"], "rolled_back", json.dumps(bad, indent=1))
+            wait_for("the old ones alone", lambda: len(m.status("shop")["processes"]) == 4)
+        self.assertEqual({p["release"] for p in m.status("shop")["processes"]}, {record["release"]})
+        self.assertEqual([len(running(n)) for n in ("web", "worker", "clock")], [2, 1, 1])
+        self.assertFalse(os.path.exists(os.path.join(m.state, "shared/shop/twice")), "two schedulers ran at once")
+
+    def test_a_node_application_switches_without_a_lost_request(self):
+        m, r = self.machine, self.repository
+        node = shutil.which("node")
+        self.assertTrue(node, "node is installed by scripts/bootstrap --test")
+        r.write("server.js", NODE)
+        self.live("r1", text=f'path = ["{os.path.dirname(node)}"]\n[service]\nrun = "exec node server.js"\nstop_timeout = "5s"\n')
+        with m.users(rate=100) as users:
+            for number in range(2, 6):
+                self.assertEqual(m.deploy_push("shop", r, f"r{number}")["state"], "healthy")
+        self.assertTrue({"r1", "r5"} <= set(users["releases"]))
+
+    def test_a_release_is_read_only_and_what_is_shared_lives_on(self):
+        m, r = self.machine, self.repository
+        r.write("storage/seed.txt", "seeded\n")
+        r.write("app.py", open(os.path.join(r.work, "app.py")).read().replace(
+            'print("serving', '''
+try:
+    open("new-file", "w").close()
+    print("WROTE INTO THE RELEASE", flush=True)
+except OSError: pass
+open("tmp/scratch", "w").close()
+open("storage/" + release, "w").close()
+print("serving'''))
+        self.live("r1", text='shared = ["storage"]\nwritable = ["tmp"]\n')
+        self.assertEqual(m.deploy_push("shop", r, "r2")["state"], "healthy")
+        shared = os.path.join(m.state, "shared/shop/storage")
+        self.assertTrue({"seed.txt", "r1", "r2"} <= set(os.listdir(shared)), os.listdir(shared))
+        self.assertNotIn("WROTE INTO", m.cli("logs", "shop").stdout)
+
+    def test_the_environment_is_what_the_documentation_says_and_nothing_else(self):
+        m, r = self.machine, self.repository
+        self.live("r1", text='[env]\nCOLOUR = "blue"\n')
+        seen = dict(line.split("=", 1) for line in m.get("/env")[1].splitlines())
+        for name in ("LC_CTYPE", "PWD", "SHLVL", "OLDPWD", "_"):
+            seen.pop(name, None)  # the interpreter's own doing
+        self.assertEqual(set(seen), {"PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR", "COLOUR", "PORT", "HOST", "BELAY_APP",
+                                     "BELAY_DEPLOYMENT", "BELAY_RELEASE", "BELAY_COMMIT", "BELAY_REF", "BELAY_BRANCH", "BELAY_TAG",
+                                     "BELAY_DESCRIBE", "BELAY_PROCESS", "BELAY_INSTANCE", "BELAY_PREVIOUS_COMMIT", "BELAY_SHARED"})
+        self.assertEqual((seen["COLOUR"], seen["BELAY_APP"], seen["BELAY_BRANCH"]), ("blue", "shop", "main"))
+
+    def test_each_app_has_users_of_its_own(self):
+        if os.geteuid() != 0:
+            self.assertIn("does not run as root", m_status(self.machine, self))
+            return
+        m = self.machine
+        self.live("r1")
+        pid = int(m.get("/pid")[1])
+        with open(f"/proc/{pid}/status") as file:
+            uid = next(int(line.split()[1]) for line in file if line.startswith("Uid:"))
+        self.assertGreaterEqual(uid, 52000)
+        release = os.path.join(m.state, "releases/shop/1")
+        self.assertEqual(os.stat(release).st_uid, 0)
+        self.assertEqual(os.stat(release).st_mode & 0o222, 0)
+        for closed in ("secrets", "run", "live", "proxy", "belay.db"):
+            self.assertEqual(os.stat(os.path.join(m.state, closed)).st_mode & 0o077, 0, closed)
+
+
+def m_status(machine, case):
+    case.live("r1")
+    return machine.tail(400) + json.dumps(machine.json("status"))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
