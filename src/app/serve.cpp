@@ -1,6 +1,7 @@
 #include "serve.hpp"
 
 #include "data_plane.hpp"
+#include "log_bounds.hpp"
 
 #include <belay/async/task_group.hpp>
 #include <belay/base/log.hpp>
@@ -201,6 +202,9 @@ class Daemon {
             data_plane_.on_run_change(info);
         };
         hooks.proxy_address = [this] { return data_plane_.address(); };
+        hooks.prune_logs = [this](const std::string& app, Millis keep) {
+            prune_logs(server_.state, app, keep);
+        };
         hooks.let_proxy_go = [this] { data_plane_.let_go(); };
         hooks.exit = [this] { tasks_.spawn("stop", stop()); };
         return hooks;
@@ -277,7 +281,15 @@ class Daemon {
         http_ =
             std::make_unique<http::Server>(loop_.get_executor(), *engine_, forge::table(), options);
         http_->start(listeners);
+        tasks_.spawn("logs", bound_logs());
         log::info("belay is ready", {{"listen", server_.listen}, {"socket", server_.socket}});
+    }
+
+    Task<void> bound_logs() {
+        while (!stopping_) {
+            bound_app_logs(server_.state);
+            co_await timers_->sleep(Millis{60'000});
+        }
     }
 
     bool anything_runs() {

@@ -42,6 +42,15 @@ HookAnswer answer_of(const Delivery& delivery) {
     return answer;
 }
 
+HookAnswer duplicate_answer(const Delivery& earlier) {
+    auto answer = answer_of(earlier);
+    answer.status_code = 200;
+    answer.reason =
+        fmt::format("duplicate of {} ({})", to_string(answer.delivery), to_string(answer.decision));
+    answer.decision = Decision::duplicate;
+    return answer;
+}
+
 ports::AddEvent delivery_event(const Delivery& delivery) {
     domain::EventRecord event;
     event.at = delivery.received_at;
@@ -65,14 +74,7 @@ Task<Result<HookAnswer>> EngineCore::submit(std::string name, std::string forge,
     if (!push.delivery_id.empty()) {
         auto earlier = co_await store->find_delivery(name, forge, push.delivery_id);
         if (!earlier) co_return earlier.error();
-        if (*earlier) {
-            auto answer = answer_of(**earlier);
-            answer.status_code = 200;
-            answer.reason = fmt::format("duplicate of {} ({})", to_string(answer.delivery),
-                                        to_string(answer.decision));
-            answer.decision = Decision::duplicate;
-            co_return answer;
-        }
+        if (*earlier) co_return duplicate_answer(**earlier);
     }
     Delivery delivery;
     delivery.app = name;
@@ -101,7 +103,13 @@ Task<Result<HookAnswer>> EngineCore::submit(std::string name, std::string forge,
     } else {
         delivery.reason = matched.reason;
     }
-    co_return co_await record(*app, std::move(delivery), matched.change, Trigger::push);
+    const auto forge_id = delivery.delivery_id;
+    auto recorded = co_await record(*app, std::move(delivery), matched.change, Trigger::push);
+    if (recorded || recorded.error().code != Errc::conflict || forge_id.empty()) co_return recorded;
+    // The same delivery twice at the same moment: the other one was first.
+    auto first = co_await store->find_delivery(name, forge, forge_id);
+    if (first && *first) co_return duplicate_answer(**first);
+    co_return recorded;
 }
 
 // Why this change needs no deployment of its own; empty: it does. Pushing A, B, A again is three

@@ -110,6 +110,10 @@ Task<void> EngineCore::housekeeping() {
         if (!store) continue;
         for (auto& [name, app] : apps_)
             if (!app->active && !app->record.removed) co_await prune_releases(*app);
+        for (const auto& [name, app] : apps_)
+            if (services_.hooks.prune_logs)
+                services_.hooks.prune_logs(
+                    name, app->config ? app->config->keep.logs : domain::Keep{}.logs);
         Millis keep = domain::Keep{}.logs;
         for (const auto& [name, app] : apps_)
             if (app->config) keep = std::max(keep, app->config->keep.logs);

@@ -53,6 +53,9 @@ struct Hooks {
     std::function<int()> proxy_pid;
     // Changes of runs that are no release's.
     std::function<void(const ports::RunInfo&)> on_other_run;
+    // Removes the app's logs that are older than this, but for those of releases that still are on
+    // disk.
+    std::function<void(const std::string& app, Millis keep)> prune_logs;
     // `belay shutdown` ends the proxy: it must not be started again.
     std::function<void()> let_proxy_go;
     // Ends the daemon after `belay shutdown`.

@@ -96,10 +96,18 @@ TEST_P(CrashAtEveryCommit, LeavesOneHealthyReleaseLiveAndEveryDeploymentEnded) {
     EXPECT_GT(n, 10) << "a deployment saves more often than that";
 }
 
+std::string name_of(const ::testing::TestParamInfo<std::tuple<int, Death, bool>>& info) {
+    static const char* const pushes[] = {"GoodPush", "SickPush", "PushThatDiesInItsBake"};
+    auto [kind, death, reboot] = info.param;
+    return std::string(pushes[kind]) + (death == Death::before ? "BeforeCommit" : "AfterCommit") +
+           (reboot ? "Rebooted" : "");
+}
+
 INSTANTIATE_TEST_SUITE_P(All, CrashAtEveryCommit,
                          ::testing::Combine(::testing::Values(0, 1, 2),
                                             ::testing::Values(Death::before, Death::after),
-                                            ::testing::Bool()));
+                                            ::testing::Bool()),
+                         name_of);
 
 TEST(Boot, BringsTheStableReleaseUpWithoutDatabaseOrConfiguration) {
     EngineWorld world;
