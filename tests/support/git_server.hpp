@@ -17,7 +17,7 @@ class GitDaemon {
     explicit GitDaemon(const std::filesystem::path& root)
         : port_(free_port()),
           server_(
-              {"git", "daemon", "--export-all", "--reuseaddr", "--listen=127.0.0.1",
+              {"/usr/lib/git-core/git-daemon", "--export-all", "--reuseaddr", "--listen=127.0.0.1",
                "--port=" + std::to_string(port_), "--base-path=" + root.string(), root.string()},
               with_safe_directory()) {
         wait_for_port(port_);
