@@ -209,32 +209,17 @@ Result<std::int64_t> prune_deployments(Connection& connection, TimePoint before,
 }  // namespace
 
 bool LastVersions::take(const ports::Write& write) {
-    if (const auto* deployment = std::get_if<ports::PutDeployment>(&write)) {
+    if (const auto* deployment = std::get_if<ports::PutDeployment>(&write))
         deployments_[deployment->deployment.id.value] = deployment;
-    } else if (const auto* app = std::get_if<ports::PutApp>(&write)) {
+    else if (const auto* app = std::get_if<ports::PutApp>(&write))
         apps_[app->app.name] = app;
-    } else if (const auto* config = std::get_if<ports::PutConfig>(&write)) {
+    else if (const auto* config = std::get_if<ports::PutConfig>(&write))
         configs_[config->hash] = config;
-    } else if (const auto* seen = std::get_if<ports::PutRefSeen>(&write)) {
+    else if (const auto* seen = std::get_if<ports::PutRefSeen>(&write))
         refs_[{seen->app, seen->ref}] = seen;
-    } else {
+    else
         return false;
-    }
     return true;
-}
-
-// The keys view the writes that they stand for, so they go with them.
-void LastVersions::take(const LastVersions& newer) {
-    auto put = [](auto& into, const auto& from) {
-        for (const auto& [key, write] : from) {
-            into.erase(key);
-            into.emplace(key, write);
-        }
-    };
-    put(deployments_, newer.deployments_);
-    put(apps_, newer.apps_);
-    put(configs_, newer.configs_);
-    put(refs_, newer.refs_);
 }
 
 Result<void> LastVersions::write(Connection& connection) {
