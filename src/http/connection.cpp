@@ -22,6 +22,7 @@ namespace {
 
 constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 // A header at its limit and something of the body behind it: what one connection may keep unread.
+constexpr std::size_t kHeadMost = 16 * 1024;
 constexpr std::size_t kBufferMax = 20 * 1024;
 // Most deliveries come whole with the first read.
 constexpr std::size_t kFirstRead = 16 * 1024;
@@ -207,6 +208,10 @@ Task<bool> Connection::speaks_tls() {
 Task<ErrorCode> Connection::secure(std::shared_ptr<SSL_CTX> context,
                                    boost::asio::thread_pool& pool) {
     auto self = shared_from_this();
+    // OpenSSL reads and writes by itself, and Asio changes the mode only with the first operation.
+    ErrorCode unchanged;
+    socket_.native_non_blocking(true, unchanged);
+    if (unchanged) co_return unchanged;
     tls_ = std::make_unique<TlsSession>(context, socket_.native_handle());
     while (true) {
         if (expired_) co_return kExpired;
@@ -258,7 +263,7 @@ Task<ErrorCode> Connection::wait_for_bytes() {
 }
 
 // The parser is given whole heads only: of one that comes in pieces it takes the fields one by one,
-// and its limit is that of the rest alone. What has no end is bounded by the buffer.
+// and its limit is that of the rest alone.
 Task<ErrorCode> Connection::read_head(Parser& parser) {
     forget_piece();
     constexpr std::string_view kEnd = "\r\n\r\n";
@@ -275,6 +280,7 @@ Task<ErrorCode> Connection::read_head(Parser& parser) {
                 co_return failure;
             co_return beast_http::error::header_limit;
         }
+        if (bytes.size() > kHeadMost) co_return beast_http::error::header_limit;
         searched = bytes.size() - std::min(bytes.size(), kEnd.size() - 1);
         auto failure = co_await fill_buffer(kFirstRead);
         if (failure == asio::error::eof)
