@@ -137,7 +137,7 @@ TEST_F(Tls, HandshakesHaveADeadline) {
 TEST_F(Tls, RubbishInAHandshakeEndsIt) {
     start();
     for (const auto& rubbish : {std::string("\x16\x03\x01\x00\x05hello", 10),
-                                      std::string("\x16\xff\xff\xff\xff\xff\xff", 7)}) {
+                                std::string("\x16\xff\xff\xff\xff\xff\xff", 7)}) {
         Client client(connected());
         client.send(rubbish);
         client.until_closed();
