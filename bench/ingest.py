@@ -267,7 +267,7 @@ def large_bodies(server, pid, folder):
     for sender in senders:
         sender.join()
     print(f"{server.name:8} 16 unsigned bodies of 10 MB at once: {sorted({str(status) for status, _ in answers})}, "
-          f"slowest {max(took for _, took in answers):.2f} s, peak {memory(pid, 'VmHWM'):.1f} MiB", flush=True)
+          f"slowest {max(took for _, took in answers):.2f} s, peak {memory(server, pid, 'VmHWM'):.1f} MiB", flush=True)
 
 
 def slow_clients(server, pid, seconds, where):
@@ -304,7 +304,7 @@ def slow_clients(server, pid, seconds, where):
         time.sleep(max(0.0, began + number - time.monotonic()))
     last = time.monotonic() - began
     print(f"{server.name:8} 500 clients dribbling into the {where}: {opened} let in, first dropped after {first and round(first, 1)} s, {len(clients)} left after "
-          f"{last:.0f} s; honest {sorted({str(status) for status, _ in honest})}, worst {max(took for _, took in honest) * 1e3:.0f} ms; resident {memory(pid, 'VmRSS'):.1f} MiB",
+          f"{last:.0f} s; honest {sorted({str(status) for status, _ in honest})}, worst {max(took for _, took in honest) * 1e3:.0f} ms; resident {memory(server, pid, 'VmRSS'):.1f} MiB",
           flush=True)
     for client in clients:
         client.close()
