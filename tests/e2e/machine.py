@@ -56,10 +56,11 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 port = int(os.environ["PORT"]) if mode[0] != "elsewhere" else 0
 server = Server(("127.0.0.1", port), Handler)
+LAST_ANSWERS = 0.1  # seconds, for the threads that are answering
 def die():  # of a fault of its own, but without tearing a request that it has begun
     server.shutdown()
     server.server_close()
-    time.sleep(0.1)
+    time.sleep(LAST_ANSWERS)
     os._exit(7)
 if mode[0] == "dies": threading.Timer(float(mode[1]), die).start()
 def leave(*_): threading.Thread(target=server.shutdown, daemon=True).start()

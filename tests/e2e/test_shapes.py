@@ -2,9 +2,10 @@
 import json
 import os
 import shutil
+import signal
 import unittest
 
-from machine import TestCase, wait_for
+from machine import TestCase, free_ports, wait_for
 
 NODE = r'''
 const http = require("http"), fs = require("fs");
@@ -61,6 +62,46 @@ overlap = false
         self.assertEqual({p["release"] for p in m.status("shop")["processes"]}, {record["release"]})
         self.assertEqual([len(running(n)) for n in ("web", "worker", "clock")], [2, 1, 1])
         self.assertFalse(os.path.exists(os.path.join(m.state, "shared/shop/twice")), "two schedulers ran at once")
+
+    def test_an_address_that_the_configuration_drops_is_closed_and_one_that_it_adds_is_opened(self):
+        m = self.machine
+        self.live("r1")
+        dropped, kept, added = m.proxy_port, *free_ports(2)
+
+        def listen(*ports):
+            with open(m.config) as file:
+                lines = file.read().splitlines()
+            addresses = ", ".join(f'"127.0.0.1:{port}"' for port in ports)
+            at = lines.index("[proxy]") + 1
+            lines[at] = f"listen = [{addresses}]"
+            with open(m.config, "w") as file:
+                file.write("\n".join(lines) + "\n")
+            m.cli("reload")
+
+        listen(dropped, kept)
+        m.proxy_port = kept
+        with m.users(rate=100):
+            self.assertEqual(m.get(port=dropped)[1].split()[0], "r1")
+            listen(kept, added)
+            self.assertEqual(m.get(port=added)[1].split()[0], "r1")
+            with self.assertRaises(ConnectionRefusedError):
+                m.get(port=dropped)
+            # A broken file says nothing of what is wanted.
+            with open(m.config) as file:
+                good = file.read()
+            with open(m.config, "w") as file:
+                file.write(good.replace("[proxy]\n", "[proxy]\nnonsense = 1\n").replace(f"127.0.0.1:{added}", "127.0.0.1:1"))
+            m.cli("reload", check=False)
+            self.assertEqual(m.get(port=added)[1].split()[0], "r1")
+            with open(m.config, "w") as file:
+                file.write(good)
+            # A proxy that its shim starts anew has what is asked for, and no more.
+            proxy = next(pid for pid, words in m.processes().items() if " proxy " in words and "belay-shim" not in words)
+        os.kill(proxy, signal.SIGKILL)
+        self.assertEqual(m.get(port=added, timeout=20)[1].split()[0], "r1")
+        self.assertEqual(m.get(port=kept)[1].split()[0], "r1")
+        with self.assertRaises(ConnectionRefusedError):
+            m.get(port=dropped)
 
     def test_a_node_application_switches_without_a_lost_request(self):
         m, r = self.machine, self.repository
