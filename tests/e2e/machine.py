@@ -23,7 +23,7 @@ import http.server, os, signal, socketserver, sys, threading, time
 mode = open("mode").read().split() if os.path.exists("mode") else ["ok"]
 release = open("RELEASE").read().strip()
 started = time.monotonic()
-served = 0
+first_pass = None
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -35,12 +35,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
     def do_GET(self):
+        global first_pass
         if self.path == "/healthz":
             if mode[0] == "unhealthy": return self.answer(500, "not well")
             if mode[0] == "sick-after" and time.monotonic() - started > float(mode[1]): return self.answer(500, "fell ill")
+            first_pass = first_pass or time.time()
             return self.answer(200, "well")
         if mode[0] == "errors": return self.answer(500, release + " broken")
         if self.path == "/env": return self.answer(200, "\n".join(f"{k}={v}" for k, v in sorted(os.environ.items())))
+        if self.path == "/first-pass": return self.answer(200, str(first_pass))
         if self.path == "/pid": return self.answer(200, str(os.getpid()))
         if self.path == "/crash": os._exit(3)
         self.answer(200, release + " ok\n")
@@ -340,10 +343,10 @@ listen = ["127.0.0.1:{self.proxy_port}"]
         return body.split()[0] if status == 200 else f"status {status}"
 
     @contextlib.contextmanager
-    def users(self, rate=100, host="localhost", expect_failures=False):
-        """Open-loop load; afterwards `result` holds the verdict."""
+    def users(self, rate=100, host="localhost", expect_failures=False, events=None):
+        """Open-loop load; afterwards `result` holds the verdict. `events`: a file that gets the time of each release's first answer."""
         judge = subprocess.Popen([sys.executable, os.path.join(HERE, "judge.py"), str(self.proxy_port), str(rate), "--host",
-                                  host], stdout=subprocess.PIPE, text=True)
+                                  host, *(["--events", events] if events else [])], stdout=subprocess.PIPE, text=True)
         self.judges.append(judge)
         judge.stdout.readline()
         result = {}
