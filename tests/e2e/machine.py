@@ -19,19 +19,28 @@ BELAY = os.environ.get("BELAY_EXECUTABLE") or os.path.join(HERE, "../../build/de
 SHIM = os.environ.get("BELAY_SHIM") or os.path.join(os.path.dirname(BELAY), "../shim/belay-shim")
 
 APP = r'''
-import http.server, os, signal, socketserver, sys, threading, time
+import http.server, os, select, signal, socketserver, sys, threading, time
 mode = open("mode").read().split() if os.path.exists("mode") else ["ok"]
 release = open("RELEASE").read().strip()
 started = time.monotonic()
 first_pass = None
+dying = False
+connections = set()
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    def setup(self):
+        connections.add(self)
+        super().setup()
+    def finish(self):
+        connections.discard(self)
+        super().finish()
     def answer(self, status, text):
         body = text.encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-App-Release", release)
+        if dying: self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
     def do_GET(self):
@@ -59,11 +68,15 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 port = int(os.environ["PORT"]) if mode[0] != "elsewhere" else 0
 server = Server(("127.0.0.1", port), Handler)
-LAST_ANSWERS = 0.1  # seconds, for the threads that are answering
+LAST_ANSWERS = 0.2  # seconds; below three probes, as it is its exit that must be seen
 def die():  # of a fault of its own, but without tearing a request that it has begun
+    global dying
+    dying = True
     server.shutdown()
+    while select.select([server.socket], [], [], 0)[0]: server._handle_request_noblock()
     server.server_close()
-    time.sleep(LAST_ANSWERS)
+    end = time.monotonic() + LAST_ANSWERS
+    while connections and time.monotonic() < end: time.sleep(0.005)
     os._exit(7)
 if mode[0] == "dies": threading.Timer(float(mode[1]), die).start()
 def leave(*_): threading.Thread(target=server.shutdown, daemon=True).start()

@@ -82,7 +82,8 @@ class FastWriter {
             EXPECT_EQ(::write(fd_, block.data(), block.size()), 1 << 20);
             struct stat status{};
             ::fstat(fd_, &status);
-            most = std::max<std::uint64_t>(most, static_cast<std::uint64_t>(status.st_blocks) * 512);
+            most =
+                std::max<std::uint64_t>(most, static_cast<std::uint64_t>(status.st_blocks) * 512);
             std::this_thread::sleep_for(pace);
         }
         done = true;
@@ -124,7 +125,9 @@ TEST(LogBounds, ALogAtRestWakesNobody) {
     test::FakeTimers timers;
     LogBounds bounds(loop.executor(), timers, directory.path());
     bounds.start();
-    auto looked = [&](std::uint64_t times) { return [&, times] { return bounds.looks() == times; }; };
+    auto looked = [&](std::uint64_t times) {
+        return [&, times] { return bounds.looks() == times; };
+    };
     ASSERT_TRUE(timers.run_until(loop.context, looked(1)));
     EXPECT_FALSE(timers.run_until(loop.context, looked(2), Millis{59'000}));
     std::ofstream(file, std::ios::app) << "a line\n";

@@ -45,8 +45,8 @@ class Backend {
         return open_.size();
     }
     std::atomic<int> release;
-    // How slow it is where a slow app is what is tested: /slow before its answer, /slow-upload after
-    // each piece of a body.
+    // How slow it is where a slow app is what is tested: /slow before its answer, /slow-upload
+    // after each piece of a body.
     std::chrono::milliseconds slow_by{300};
     std::chrono::microseconds slow_reader_by{300};
     std::atomic<int> connections{0};
@@ -120,8 +120,7 @@ class Backend {
                 body_bytes += part;
                 in.erase(0, part);
                 left -= part;
-                if (request.path == "/slow-upload")
-                    std::this_thread::sleep_for(slow_reader_by);
+                if (request.path == "/slow-upload") std::this_thread::sleep_for(slow_reader_by);
             }
             return true;
         }

@@ -285,8 +285,8 @@ TEST(Faults, AListenerThatIsNoLongerAskedForIsClosedForAllWhoHoldIt) {
     proxy.route(1, 1, {backend.port()}, {{"drain_ms", 1'500}});
     auto other = listen_on_loopback();
     auto control = proxy.control();
-    ASSERT_TRUE(control.send_with_descriptor(
-        "{\"id\":1,\"op\":\"listen\",\"names\":[\"tcp1\"]}\n", other.fd()));
+    ASSERT_TRUE(control.send_with_descriptor("{\"id\":1,\"op\":\"listen\",\"names\":[\"tcp1\"]}\n",
+                                             other.fd()));
     ASSERT_TRUE(contains(control.receive_until("\n"), "\"ok\""));
     auto came_by_other = connect_to(port_of(other));
     came_by_other.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -295,8 +295,7 @@ TEST(Faults, AListenerThatIsNoLongerAskedForIsClosedForAllWhoHoldIt) {
     auto idle = proxy.client(), busy = proxy.client(), stream = proxy.client();
     idle.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     EXPECT_EQ(receive_message(idle).body, "release 1");
-    stream.send(
-        "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    stream.send("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
     EXPECT_EQ(receive_message(stream, false).status(), 101);
     busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
     ASSERT_TRUE(proxy.counts(1, "in_flight", 1));
