@@ -253,10 +253,10 @@ void Supervisor::set_policy(bool always) {
     if (!always && !alive_ && begun_ && !over_) stop();
 }
 
-bool Supervisor::signal_program(int number_) {
+bool Supervisor::signal_program(int which) {
     // Until it is reaped the pid is its own.
     if (!alive_ || main_ended_ || pid_ == 0) return false;
-    return ::kill(pid_, number_) == 0;
+    return ::kill(pid_, which) == 0;
 }
 
 bool Supervisor::add_listener(int fd, const char* name) {
