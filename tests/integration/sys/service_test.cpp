@@ -447,7 +447,8 @@ TEST_F(ServiceTest, ListenersOutliveTheProgramAndMoreCanBeAdded) {
 }
 
 TEST_F(ServiceTest, AListenerThatItsProgramShutsDownIsFreeAndNotHandedOverAgain) {
-    // By its number, as the kernel takes back a port that it chose itself as soon as listening ends.
+    // By its number, as the kernel takes back a port that it chose itself as soon as listening
+    // ends.
     const auto address = listen_tcp("127.0.0.1:0")->front().address;
     auto first = std::move(*listen_tcp(address));
     auto second = std::move(*listen_tcp("127.0.0.1:0"));
