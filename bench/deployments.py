@@ -62,6 +62,19 @@ def born(pid):
     return boot + ticks / os.sysconf("SC_CLK_TCK")
 
 
+def sync_times(folder):
+    """What the disk takes to make 4 KiB durable, ms: Belay waits for it some twenty times a deployment."""
+    took = []
+    with open(os.path.join(folder, "sync"), "wb") as file:
+        for _ in range(50):
+            file.write(b"x" * 4096)
+            file.flush()
+            began = time.monotonic()
+            os.fdatasync(file.fileno())
+            took.append((time.monotonic() - began) * 1000)
+    return {"median": round(statistics.median(took), 2), "max": round(max(took), 1)}
+
+
 def proxy_pid(machine):
     return next(pid for pid, words in machine.processes().items() if " proxy " in words and "belay-shim" not in words)
 
@@ -87,7 +100,7 @@ class Bench:
         for number in range(FILES - 3):  # with app.py, RELEASE and mode
             self.repository.write(f"lib/f{number}.txt", f"{number}\n" * 100)
         self.events = os.path.join(folder, "events")
-        self.figures, self.problems = {}, []
+        self.figures, self.problems = {"fdatasync_ms": sync_times(folder), "load": os.getloadavg()[0]}, []
 
     def go_live(self):
         self.repository.commit("r0")
