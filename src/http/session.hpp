@@ -4,6 +4,7 @@
 #include "connection.hpp"
 #include "hook_endpoint.hpp"
 #include "idempotency.hpp"
+#include "limits.hpp"
 #include "routes.hpp"
 
 #include <belay/async/task_group.hpp>
@@ -16,6 +17,10 @@ struct Shared {
     HookEndpoint& hooks;
     Idempotency& answered;
     async::TaskGroup& tasks;
+    Limits& limits;
+    TlsFiles& tls;
+    const std::vector<Cidr>& trusted_proxies;
+    boost::asio::thread_pool& handshakes;
     bool stopping = false;
 };
 

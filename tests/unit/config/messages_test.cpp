@@ -477,8 +477,7 @@ const std::vector<Case> kServer{
       "is sent to it stands in [notify] of "
       "an app's file, or in [defaults.notify]"}},
     {"[server]\ntls = { cert = \"/x\" }\nbadges = true\n[metrics]\nenabled = true\n",
-     {"belay.toml:2:7: warning: server.tls: not in effect yet: `listen` speaks plain HTTP",
-      "belay.toml:2:7: server.tls: has cert without key",
+     {"belay.toml:2:7: server.tls: has cert without key",
       "belay.toml:3:10: warning: server.badges: not in effect yet: there are no badges",
       "belay.toml:5:11: warning: metrics.enabled: not in effect yet: there is no /metrics"}},
     {"[defaults]\npol = \"5m\"\n[defaults.build]\ntimeout = 5\n",
