@@ -279,7 +279,8 @@ class Daemon {
             co_return;
         }
         http_ =
-            std::make_unique<http::Server>(loop_.get_executor(), *engine_, forge::table(), options);
+            std::make_unique<http::Server>(loop_.get_executor(), *engine_, forge::table(), store_.get(),
+                                           options);
         http_->start(listeners);
         tasks_.spawn("logs", bound_logs());
         log::info("belay is ready", {{"listen", server_.listen}, {"socket", server_.socket}});

@@ -6,6 +6,7 @@
 
 #include <belay/ports/forge.hpp>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,10 +16,18 @@ namespace belay::http {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
+// In whose name a request is made: a token's, where one is presented, else the local user's.
+struct Caller {
+    Role role = Role::none;
+    std::int64_t token = 0;  // its id; 0: none
+    std::string name;        // "token ci", "ann"; of local users only where something is acted
+};
+
 struct Request {
     ports::HookRequest raw;  // as it came; `body` only where a handler was given one
     Target target;
     Peer peer;
+    Caller caller;
     std::vector<std::string> args;  // what the route's {app}, {id} and so on stand for, in order
 
     std::string_view header(std::string_view name) const { return raw.header(name); }

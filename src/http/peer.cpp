@@ -1,11 +1,18 @@
 #include "peer.hpp"
 
+#include <belay/async/offload.hpp>
 #include <belay/http/server.hpp>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <grp.h>
+#include <map>
+#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,12 +33,19 @@ std::vector<gid_t> peer_groups(int fd) {
     return groups;
 }
 
-}  // namespace
+struct UserName {
+    uid_t uid;
 
-std::string_view to_string(Role role) {
-    static constexpr std::array<std::string_view, 4> kNames{"none", "read", "deploy", "admin"};
-    return kNames.at(static_cast<std::size_t>(role));
-}
+    std::string operator()() const {
+        std::array<char, 4096> buffer;
+        passwd entry{};
+        passwd* found = nullptr;
+        bool named = ::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found;
+        return named ? std::string(found->pw_name) : fmt::format("uid {}", uid);
+    }
+};
+
+}  // namespace
 
 Peer local_peer(int fd, std::optional<gid_t> deploy_group) {
     Peer peer;
@@ -52,6 +66,34 @@ Peer local_peer(int fd, std::optional<gid_t> deploy_group) {
             peer.role = Role::deploy;
     }
     return peer;
+}
+
+Peer tcp_peer(int fd) {
+    Peer peer;
+    sockaddr_storage raw{};
+    socklen_t size = sizeof raw;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&raw), &size) != 0) return peer;
+    namespace ip = boost::asio::ip;
+    ip::tcp::endpoint endpoint;
+    if (size > endpoint.capacity()) return peer;
+    std::memcpy(endpoint.data(), &raw, size);
+    endpoint.resize(size);
+    auto address = endpoint.address();
+    // A socket of both families shows IPv4 as ::ffff:192.0.2.1.
+    if (address.is_v6() && address.to_v6().is_v4_mapped())
+        address = ip::make_address_v4(ip::v4_mapped, address.to_v6());
+    peer.address = address.to_string();
+    peer.loopback = address.is_loopback();
+    return peer;
+}
+
+Task<std::string> user_name(boost::asio::thread_pool& pool, uid_t uid) {
+    static std::map<uid_t, std::string> known;
+    if (auto place = known.find(uid); place != known.end()) co_return place->second;
+    UserName lookup(uid);
+    auto name = co_await async::offload(pool, lookup);
+    known.insert_or_assign(uid, name);
+    co_return name;
 }
 
 Result<gid_t> share_with_group(const std::string& socket, const std::string& group) {

@@ -1,24 +1,38 @@
 // Who is at the other end, and what that allows.
 #pragma once
 
+#include <belay/async/task.hpp>
+#include <belay/domain/access.hpp>
+
+#include <boost/asio/thread_pool.hpp>
+
 #include <optional>
-#include <string_view>
+#include <string>
 #include <sys/types.h>
 
 namespace belay::http {
 
-// Each may do what those before it may.
-enum class Role { none, read, deploy, admin };
-std::string_view to_string(Role role);
+using domain::Role;
 
 struct Peer {
     bool local = false;  // came over the Unix socket
     uid_t uid = 0;       // of a local one
     Role role = Role::none;
+    std::string address;  // of one over TCP, in digits
+    bool loopback = false;
+    bool secure = false;  // over TLS
+
+    // For the record: the address, or "socket".
+    std::string origin() const { return local ? "socket" : address; }
 };
 
 // By the kernel's word (SO_PEERCRED and SO_PEERGROUPS, socket(7) and unix(7)): root and the
 // daemon's own user are admin, members of the group deploy, others none.
 Peer local_peer(int fd, std::optional<gid_t> deploy_group);
+Peer tcp_peer(int fd);
+
+// "ann", or "uid 1234" where the user has no name. Looked up once for each, off the loop, as the
+// database of users may be slow. Loop thread only.
+Task<std::string> user_name(boost::asio::thread_pool& pool, uid_t uid);
 
 }  // namespace belay::http

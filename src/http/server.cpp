@@ -24,15 +24,17 @@ using Acceptor = asio::basic_socket_acceptor<stream_protocol>;
 class Server::Core {
   public:
     Core(asio::any_io_executor executor, engine::Api& api, const ports::Forges& forges,
-         Options options)
+         ports::Store* store, Options options)
         : executor_(executor),
           options_(std::move(options)),
           timers_(async::make_timers(executor)),
           tasks_(executor),
           refusals_(api, *timers_, tasks_),
           hooks_(api, forges, refusals_, pool_, options_),
-          answered_(*timers_),
-          shared_{Context{api, *timers_, pool_, options_}, hooks_, answered_, tasks_} {}
+          access_(store, *timers_, tasks_),
+          guard_(Context{api, *timers_, pool_, options_, access_, store}, tasks_),
+          shared_{Context{api, *timers_, pool_, options_, access_, store}, hooks_, guard_, tasks_} {
+    }
     ~Core() { pool_.join(); }
 
     void start(const std::vector<Listener>& listeners);
@@ -53,7 +55,8 @@ class Server::Core {
     async::TaskGroup tasks_;
     Refusals refusals_;
     HookEndpoint hooks_;
-    Idempotency answered_;
+    Access access_;
+    Guard guard_;
     Shared shared_;
     async::Cancel stopping_;
     std::list<Acceptor> acceptors_;
@@ -64,6 +67,7 @@ class Server::Core {
 
 void Server::Core::start(const std::vector<Listener>& listeners) {
     empty_.set();
+    tasks_.spawn("tokens", access_.load());
     for (const auto& listener : listeners) {
         sockaddr_storage address{};
         socklen_t size = sizeof address;
@@ -90,7 +94,8 @@ Task<void> Server::Core::accept(Acceptor& acceptor, bool local) {
         if (!make_room(local)) continue;  // closes it
         int on = 1;
         if (!local) ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        auto peer = local ? local_peer(socket.native_handle(), options_.deploy_group) : Peer();
+        auto peer = local ? local_peer(socket.native_handle(), options_.deploy_group)
+                          : tcp_peer(socket.native_handle());
         auto connection = std::make_shared<Connection>(std::move(socket), peer);
         tasks_.spawn("session", session(std::move(connection)));
     }
@@ -140,12 +145,13 @@ Task<void> Server::Core::stop(Millis deadline) {
     });
     co_await timers_->wait(empty_, deadline);
     close_if([](Phase) { return true; });
+    co_await access_.save_uses();
     co_await tasks_.join();
 }
 
 Server::Server(asio::any_io_executor executor, engine::Api& api, const ports::Forges& forges,
-               Options options)
-    : core_(std::make_unique<Core>(std::move(executor), api, forges, std::move(options))) {}
+               ports::Store* store, Options options)
+    : core_(std::make_unique<Core>(std::move(executor), api, forges, store, std::move(options))) {}
 Server::~Server() = default;
 
 void Server::start(const std::vector<Listener>& listeners) {

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "connection.hpp"
+#include "guard.hpp"
 #include "hook_endpoint.hpp"
-#include "idempotency.hpp"
 #include "routes.hpp"
 
 #include <belay/async/task_group.hpp>
@@ -14,7 +14,7 @@ namespace belay::http {
 struct Shared {
     Context context;
     HookEndpoint& hooks;
-    Idempotency& answered;
+    Guard& guard;
     async::TaskGroup& tasks;
     bool stopping = false;
 };
