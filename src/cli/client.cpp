@@ -108,10 +108,11 @@ Result<Endpoint> endpoint_of_url(std::string_view url) {
     if (failure != std::errc{} || parsed != end || port < 1 || port > 65'535)
         return bad("has a port that is none");
     if (endpoint.host.empty()) return bad("has no host");
-    bool here = endpoint.host == "localhost" || endpoint.host == "::1" ||
-                endpoint.host.starts_with("127.");
+    bool here =
+        endpoint.host == "localhost" || endpoint.host == "::1" || endpoint.host.starts_with("127.");
     if (!endpoint.tls && !here)
-        return bad("is http:// to another machine, where others could read the token: use https://");
+        return bad(
+            "is http:// to another machine, where others could read the token: use https://");
     return endpoint;
 }
 
@@ -145,8 +146,8 @@ Result<Exchange> Client::open(const Request& asked) const {
     if (exchange->status() / 100 == 3)
         error.message += ", which sends elsewhere: --url or BELAY_URL names the address itself";
     if (exchange->status() == 401 && endpoint_.socket.empty())
-        error.message += token_.empty() ? "\nBELAY_TOKEN holds it."
-                                        : "\nThe token is the one in BELAY_TOKEN.";
+        error.message +=
+            token_.empty() ? "\nBELAY_TOKEN holds it." : "\nThe token is the one in BELAY_TOKEN.";
     return error;
 }
 

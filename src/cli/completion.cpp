@@ -113,9 +113,10 @@ std::string zsh() {
         "_belay() {\n"
         "    local given= ; local -a offered apps\n"  // `path` is PATH to zsh
         "    (( CURRENT > 2 )) && given=${words[2]}\n" +
-        fmt::format("    (( CURRENT > 3 )) && [[ $given == ({}) ]] && given=\"$given "
-                    "${{words[3]}}\"\n",
-                    groups()) +
+        fmt::format(
+            "    (( CURRENT > 3 )) && [[ $given == ({}) ]] && given=\"$given "
+            "${{words[3]}}\"\n",
+            groups()) +
         "    case $given in\n";
     for (const auto& path : paths()) {
         text += fmt::format("    '{}')\n        offered=(", path);

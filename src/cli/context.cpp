@@ -47,8 +47,9 @@ Result<Client> Context::remote(const std::string& url) {
         token.pop_back();
     // Else it could end the header's line and say more. Not repeated here, as it is a secret.
     if (!std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7f; }))
-        return misused({Errc::invalid, "BELAY_TOKEN holds no token: a space or control character "
-                                       "is in it"});
+        return misused({Errc::invalid,
+                        "BELAY_TOKEN holds no token: a space or control character "
+                        "is in it"});
     return Client(std::move(*endpoint), Secret(std::move(token)));
 }
 

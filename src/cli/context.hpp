@@ -26,8 +26,8 @@ class Context {
     bool json() const { return args.flag("json"); }
     Canvas canvas() const;
 
-    // Of the daemon at --socket or --url, else BELAY_URL (with BELAY_TOKEN), else BELAY_SOCKET, else
-    // the socket that the configuration says.
+    // Of the daemon at --socket or --url, else BELAY_URL (with BELAY_TOKEN), else BELAY_SOCKET,
+    // else the socket that the configuration says.
     Result<Client> client();
 
     // The body of GET or POST, after the client was found.

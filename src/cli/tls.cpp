@@ -1,10 +1,10 @@
 #include "tls.hpp"
 
-#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
+#include <arpa/inet.h>
 #include <array>
 #include <cerrno>
 #include <poll.h>
@@ -90,8 +90,7 @@ Result<Tls> Tls::connect(int fd, const Endpoint& endpoint, Deadline deadline) {
             }
             return Error{Errc::unavailable, "no TLS with " + endpoint.name() + ": " + reason()};
         }
-        auto ready =
-            wait_for(fd, failure == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline);
+        auto ready = wait_for(fd, failure == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline);
         if (!ready) return ready.error();
         if (!*ready)
             return Error{Errc::timeout, "no TLS with " + endpoint.name() + ": no answer in time"};

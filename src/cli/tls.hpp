@@ -1,4 +1,5 @@
-// TLS of a client on a connected socket: the server is who its certificate says, or nothing is sent.
+// TLS of a client on a connected socket: the server is who its certificate says, or nothing is
+// sent.
 #pragma once
 
 #include "wire.hpp"

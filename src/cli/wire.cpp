@@ -22,8 +22,9 @@ constexpr std::size_t kAnswerMax = std::size_t{64} << 20;
 
 std::string serialized(const Endpoint& endpoint, const Request& request) {
     auto host = endpoint.socket.empty() ? endpoint.name() : std::string("belay");
-    auto text = request.method + " " + endpoint.base + request.target + " HTTP/1.1\r\nHost: " +
-                host + "\r\nUser-Agent: belay/" BELAY_VERSION "\r\nConnection: close\r\n";
+    auto text = request.method + " " + endpoint.base + request.target +
+                " HTTP/1.1\r\nHost: " + host +
+                "\r\nUser-Agent: belay/" BELAY_VERSION "\r\nConnection: close\r\n";
     for (const auto& [name, value] : request.headers)
         text += name + ": " + value + "\r\n";
     if (request.method != "GET")

@@ -102,8 +102,7 @@ Task<Result<void>> Access::loaded() {
 
 bool Access::is_valid(const Held& held) const {
     const auto& token = held.token;
-    return !held.revoked &&
-           (token.expires_at == TimePoint{} || timers_.now() < token.expires_at);
+    return !held.revoked && (token.expires_at == TimePoint{} || timers_.now() < token.expires_at);
 }
 
 bool Access::is_valid(std::int64_t id) const {

@@ -55,7 +55,7 @@ domain::AuditEntry entry_of(const Request& request, const Route& route, TimePoin
     entry.at = now;
     entry.who = request.caller.name;
     entry.role = request.caller.role;
-    entry.origin = request.peer.origin();
+    entry.origin = request.origin();
     entry.act = route.act;
     if (!request.args.empty()) entry.target = shortened(request.args[0]);
     entry.asked = asked_of(request, route.told);
@@ -102,8 +102,7 @@ Task<void> Refused::store(domain::AuditEntry entry) {
     std::vector<ports::Write> batch;
     batch.emplace_back(ports::AddAudit{std::move(entry)});
     auto stored = co_await store_->commit(std::move(batch));
-    if (!stored)
-        log::warning("a refusal is not in the audit", {{"error", stored.error().message}});
+    if (!stored) log::warning("a refusal is not in the audit", {{"error", stored.error().message}});
 }
 
 }  // namespace belay::http

@@ -9,23 +9,24 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <vector>
 
 namespace belay::http {
 
 class BodyReader {
   public:
-    BodyReader(Connection& connection, Parser& parser, const Options& options)
-        : connection_(connection), parser_(parser), options_(options) {}
+    // The head has been read.
+    BodyReader(Connection& connection, Parser& parser, Scratch& scratch, const Options& options);
 
     // As announced; none where it comes in chunks. 0: there is no body.
     std::optional<std::uint64_t> length() const;
-    // The next piece, empty at the end; valid until the next call. The first call answers `Expect:
-    // 100-continue`. Errc::limit beyond `limit` bytes in all, timeout, invalid (not HTTP),
-    // unavailable (the peer has gone).
-    Task<Result<std::string_view>> next(std::uint64_t limit);
+    // The next piece, of `most` bytes at most, empty at the end; valid until the next call or
+    // co_await. The first call answers `Expect: 100-continue`. Errc::limit beyond `limit` bytes in
+    // all, timeout, invalid (not HTTP), unavailable (the peer has gone).
+    Task<Result<std::string_view>> next(std::uint64_t limit, std::size_t most = Scratch::kSize);
     // Of a small body.
     Task<Result<std::string>> all(std::uint64_t limit);
+    // Nothing of it is left unread.
+    bool done() const;
 
   private:
     Task<Result<void>> begin();
@@ -33,8 +34,9 @@ class BodyReader {
 
     Connection& connection_;
     Parser& parser_;
+    Scratch& scratch_;
     const Options& options_;
-    std::vector<char> piece_;
+    bool begun_ = false;
     std::chrono::steady_clock::time_point began_{};
     std::uint64_t received_ = 0;
 };

@@ -1,8 +1,9 @@
 #include "guard.hpp"
 
+#include "client_address.hpp"
+
 #include <belay/base/log.hpp>
 
-#include <boost/asio/ip/address.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -33,20 +34,6 @@ std::string_view last_of_list(std::string_view list) {
     return last;
 }
 
-// Whether others could read what was sent: neither TLS nor from this machine. A proxy on this
-// machine says by X-Forwarded-Proto how its client came.
-bool came_in_the_clear(const Request& request) {
-    const auto& peer = request.peer;
-    if (peer.local || peer.secure) return false;
-    if (!peer.loopback) return true;
-    if (!equal_ignoring_case(last_of_list(request.header("X-Forwarded-Proto")), "http"))
-        return false;
-    boost::system::error_code failure;
-    auto client = boost::asio::ip::make_address(
-        std::string(last_of_list(request.header("X-Forwarded-For"))), failure);
-    return failure || !client.is_loopback();
-}
-
 Response wrong_token() {
     auto refusal = problem(401, "unauthorized", "the token is wrong, expired or revoked");
     refusal.headers.emplace_back("WWW-Authenticate",
@@ -61,6 +48,14 @@ bool is_hook(const Target& target) {
 
 }  // namespace
 
+bool came_in_the_clear(const Request& request, const Address& peer,
+                       const std::vector<Cidr>& trusted) {
+    auto scheme = last_of_list(request.header("X-Forwarded-Proto"));
+    if (!is_loopback(peer))
+        return !is_one_of(trusted, peer) || !equal_ignoring_case(scheme, "https");
+    return equal_ignoring_case(scheme, "http") && !is_loopback(request.client);
+}
+
 Guard::Guard(Context context, async::TaskGroup& tasks)
     : context_(context),
       answered_(context.store, context.timers),
@@ -72,7 +67,7 @@ Task<std::optional<Response>> Guard::identify(Request& request) {
     auto sent = bearer_of(request);
     if (!sent) co_return std::nullopt;
     request.caller.role = Role::none;
-    if (came_in_the_clear(request)) {
+    if (request.in_the_clear) {
         auto refusal =
             problem(403, "forbidden",
                     "a token is taken over HTTPS or from this machine only; this one was sent "
@@ -81,9 +76,10 @@ Task<std::optional<Response>> Guard::identify(Request& request) {
         co_return refusal;
     }
     std::string token(*sent);
-    auto holder = co_await context_.access.holder_of(std::move(token), request.peer.origin());
+    auto holder = co_await context_.access.holder_of(std::move(token), request.origin());
     if (!holder && holder.error().code == Errc::unauthorized) co_return wrong_token();
     if (!holder) co_return problem(holder.error());
+    request.authenticated = true;
     request.caller.role = holder->role;
     request.caller.token = holder->id;
     request.caller.name = "token " + holder->name;

@@ -8,6 +8,12 @@
 
 namespace belay::http {
 
+// Of a request without TLS: whether others could read what was sent. They could not where it comes
+// from this machine, nor where a trusted proxy, or one on this machine, says that its client came
+// by HTTPS (X-Forwarded-Proto).
+bool came_in_the_clear(const Request& request, const Address& peer,
+                       const std::vector<Cidr>& trusted);
+
 // Loop thread only.
 class Guard {
   public:

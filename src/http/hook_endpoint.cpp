@@ -7,6 +7,8 @@
 #include <belay/base/id.hpp>
 #include <belay/base/log.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace belay::http {
@@ -31,6 +33,11 @@ Response not_signed() {
                    "there is no such hook, or the delivery is not signed with its secret");
 }
 
+std::string with_origin(const Request& request, std::string_view reason) {
+    if (request.peer.local) return std::string(reason);
+    return fmt::format("{} (from {})", reason, to_string(request.client));
+}
+
 struct Parse {
     const ports::Forge* forge;
     const ports::HookRequest* request;
@@ -51,14 +58,20 @@ struct HookEndpoint::Delivery {
 };
 
 HookEndpoint::HookEndpoint(engine::Api& api, const ports::Forges& forges, Refusals& refusals,
-                           boost::asio::thread_pool& pool, const Options& options)
+                           Limits& limits, boost::asio::thread_pool& pool, const Options& options)
     : api_(api),
       forges_(forges),
       refusals_(refusals),
+      limits_(limits),
       pool_(pool),
       options_(options),
-      budget_(options.bodies_in_memory) {
-    nobodys_.emplace_back(random_bytes(32));
+      budget_(options.bodies_in_memory),
+      nobodys_(random_bytes(32)) {}
+
+std::vector<Secret> HookEndpoint::padded(std::vector<Secret> secrets) {
+    most_secrets_ = std::max(most_secrets_, secrets.size());
+    secrets.resize(most_secrets_, nobodys_);
+    return secrets;
 }
 
 Task<Response> HookEndpoint::deliver(Request& request, BodyReader& reader) {
@@ -68,7 +81,9 @@ Task<Response> HookEndpoint::deliver(Request& request, BodyReader& reader) {
     const auto& raw = request.raw;
     const auto* forge = forges_.find(known ? settings->forge : "auto", raw);
     const auto* judge = forge ? forge : forges_.find("github", raw);
-    auto check = judge->check(raw, known ? settings->secrets : nobodys_);
+    std::vector<Secret> secrets;
+    if (known) secrets = settings->secrets;
+    auto check = judge->check(raw, padded(std::move(secrets)));
     Delivery delivery{request,
                       request.args.at(0),
                       settings.has_value(),
@@ -104,18 +119,21 @@ Task<Response> HookEndpoint::deliver(Request& request, BodyReader& reader) {
     auto verdict = delivery.check->finish();
     if (!verdict || !delivery.forge) {
         if (delivery.app_exists)
-            refusals_.record(
-                delivery.app, std::string(forge ? forge->name() : ""), 401,
-                known ? "the signature is missing or wrong" : "the app has no webhook secret");
+            refusals_.record(delivery.app, std::string(forge ? forge->name() : ""), 401,
+                             with_origin(request, known ? "the signature is missing or wrong"
+                                                        : "the app has no webhook secret"));
         co_return not_signed();
     }
+    request.authenticated = true;
+    auto wait = limits_.signed_delivery(request.client, delivery.app);
+    if (wait) co_return wait_first(*wait);
     co_return co_await accept(delivery);
 }
 
 Response HookEndpoint::refuse(const Delivery& delivery, int status, Error error) {
     if (delivery.app_exists)
         refusals_.record(delivery.app, delivery.forge ? std::string(delivery.forge->name()) : "",
-                         status, error.message);
+                         status, with_origin(delivery.request, error.message));
     auto response = problem(status, to_string(error.code), error.message);
     response.close = true;  // what is left of the body is not read
     return response;
@@ -123,7 +141,7 @@ Response HookEndpoint::refuse(const Delivery& delivery, int status, Error error)
 
 Task<Result<void>> HookEndpoint::receive(Delivery& delivery, BodyReader& reader) {
     while (true) {
-        auto piece = co_await reader.next(delivery.limit);
+        auto piece = co_await reader.next(delivery.limit, delivery.body.convenient());
         if (!piece) co_return piece.error();
         bool end = piece->empty();
         delivery.check->feed(*piece);

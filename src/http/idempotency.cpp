@@ -20,8 +20,7 @@ Response other_request() {
 Result<std::optional<Keyed>> Keyed::of(const Request& request) {
     auto key = request.header("Idempotency-Key");
     if (key.empty()) return std::optional<Keyed>();
-    bool visible =
-        std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+    bool visible = std::all_of(key.begin(), key.end(), [](char c) { return c > 0x20 && c < 0x7f; });
     if (key.size() > kLongestKey || !visible)
         return Error{Errc::invalid,
                      fmt::format("an Idempotency-Key has 1 to {} visible ASCII characters, no "
@@ -44,8 +43,8 @@ ports::Write Keyed::begun(TimePoint now) const {
 
 ports::Write Keyed::answered(const Response& response, TimePoint now) const {
     if (response.status >= 500 || response.status == 429) return ports::RemoveAnswer{scope, key};
-    return ports::PutAnswer{
-        scope, key, digest, response.status, response.content_type, response.body, now};
+    return ports::PutAnswer{scope,         key, digest, response.status, response.content_type,
+                            response.body, now};
 }
 
 Task<Result<std::optional<Response>>> Idempotency::find(Keyed keyed, async::Subscription& held) {

@@ -123,6 +123,12 @@ Response problem(const Error& error) {
     return problem(500, "internal", "the daemon could not do it; its log says why");
 }
 
+Response wait_first(Seconds wait) {
+    auto response = problem(429, "limit", "too many requests; wait before the next one");
+    response.headers.emplace_back("Retry-After", fmt::to_string(wait.count()));
+    return response;
+}
+
 std::string response_head(const Response& response, std::optional<std::size_t> length,
                           bool keep_alive, int version) {
     auto head = fmt::format(

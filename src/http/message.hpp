@@ -4,6 +4,7 @@
 #include "peer.hpp"
 #include "target.hpp"
 
+#include <belay/base/address.hpp>
 #include <belay/ports/forge.hpp>
 
 #include <cstdint>
@@ -28,9 +29,14 @@ struct Request {
     Target target;
     Peer peer;
     Caller caller;
+    Address client;                 // whose it is: the peer, or who stands behind trusted proxies
+    bool authenticated = false;     // it was signed, or brought a token
+    bool in_the_clear = false;      // others could read what was sent: see came_in_the_clear()
     std::vector<std::string> args;  // what the route's {app}, {id} and so on stand for, in order
 
     std::string_view header(std::string_view name) const { return raw.header(name); }
+    // Where it comes from, for the record: the client's address, or "socket".
+    std::string origin() const { return peer.local ? "socket" : to_string(client); }
 };
 
 struct Response {
@@ -48,6 +54,9 @@ Response problem(int status, std::string_view code, std::string_view detail);
 // The one place where an Errc becomes a status. What is internal goes to the log, not to the
 // client.
 Response problem(const Error& error);
+
+// 429 with Retry-After.
+Response wait_first(Seconds wait);
 
 // Header lines and the empty line after them. `length` none: chunked.
 std::string response_head(const Response& response, std::optional<std::size_t> length,

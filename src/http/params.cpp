@@ -43,7 +43,9 @@ Result<ports::Page> page_of(const Request& request, Cursor cursor) {
     auto before = request.target.param("before");
     if (before.empty()) return page;
     // Ids are taken with their letter and without.
-    const char letter = cursor == Cursor::deployment ? 'd' : cursor == Cursor::delivery ? 'w' : '\0';
+    const char letter = cursor == Cursor::deployment ? 'd'
+                        : cursor == Cursor::delivery ? 'w'
+                                                     : '\0';
     auto digits = letter != '\0' && before.front() == letter ? before.substr(1) : before;
     auto [end, failure] =
         std::from_chars(digits.data(), digits.data() + digits.size(), page.before);

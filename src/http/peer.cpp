@@ -3,13 +3,11 @@
 #include <belay/async/offload.hpp>
 #include <belay/http/server.hpp>
 
-#include <boost/asio/ip/tcp.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <grp.h>
 #include <map>
 #include <pwd.h>
@@ -65,25 +63,6 @@ Peer local_peer(int fd, std::optional<gid_t> deploy_group) {
         if (std::find(groups.begin(), groups.end(), *deploy_group) != groups.end())
             peer.role = Role::deploy;
     }
-    return peer;
-}
-
-Peer tcp_peer(int fd) {
-    Peer peer;
-    sockaddr_storage raw{};
-    socklen_t size = sizeof raw;
-    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&raw), &size) != 0) return peer;
-    namespace ip = boost::asio::ip;
-    ip::tcp::endpoint endpoint;
-    if (size > endpoint.capacity()) return peer;
-    std::memcpy(endpoint.data(), &raw, size);
-    endpoint.resize(size);
-    auto address = endpoint.address();
-    // A socket of both families shows IPv4 as ::ffff:192.0.2.1.
-    if (address.is_v6() && address.to_v6().is_v4_mapped())
-        address = ip::make_address_v4(ip::v4_mapped, address.to_v6());
-    peer.address = address.to_string();
-    peer.loopback = address.is_loopback();
     return peer;
 }
 

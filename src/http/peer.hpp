@@ -18,18 +18,11 @@ struct Peer {
     bool local = false;  // came over the Unix socket
     uid_t uid = 0;       // of a local one
     Role role = Role::none;
-    std::string address;  // of one over TCP, in digits
-    bool loopback = false;
-    bool secure = false;  // over TLS
-
-    // For the record: the address, or "socket".
-    std::string origin() const { return local ? "socket" : address; }
 };
 
 // By the kernel's word (SO_PEERCRED and SO_PEERGROUPS, socket(7) and unix(7)): root and the
 // daemon's own user are admin, members of the group deploy, others none.
 Peer local_peer(int fd, std::optional<gid_t> deploy_group);
-Peer tcp_peer(int fd);
 
 // "ann", or "uid 1234" where the user has no name. Looked up once for each, off the loop, as the
 // database of users may be slow. Loop thread only.

@@ -98,10 +98,10 @@ std::optional<std::vector<std::string>> fit(std::string_view pattern,
 
 Response refuse_role(const Request& request, Role needs) {
     if (request.caller.token != 0) {
-        auto refusal = problem(
-            403, "forbidden",
-            fmt::format("this needs the role {}, and the token has {}", domain::to_string(needs),
-                        domain::to_string(request.caller.role)));
+        auto refusal =
+            problem(403, "forbidden",
+                    fmt::format("this needs the role {}, and the token has {}",
+                                domain::to_string(needs), domain::to_string(request.caller.role)));
         refusal.headers.emplace_back("WWW-Authenticate",
                                      R"(Bearer realm="belay", error="insufficient_scope")");
         return refusal;

@@ -4,6 +4,7 @@
 #include "connection.hpp"
 #include "guard.hpp"
 #include "hook_endpoint.hpp"
+#include "limits.hpp"
 #include "routes.hpp"
 
 #include <belay/async/task_group.hpp>
@@ -16,6 +17,11 @@ struct Shared {
     HookEndpoint& hooks;
     Guard& guard;
     async::TaskGroup& tasks;
+    Limits& limits;
+    Scratch& scratch;
+    TlsFiles& tls;
+    const std::vector<Cidr>& trusted_proxies;
+    boost::asio::thread_pool& handshakes;
     bool stopping = false;
 };
 

@@ -36,8 +36,7 @@ Task<Response> post_tokens(Context& context, const Request& request) {
         co_return problem(400, "invalid", R"(the field "role" is read, deploy or admin)");
     if (!expires_in.empty()) {
         auto lifetime = parse_duration(expires_in);
-        if (!lifetime)
-            co_return problem(prefixed(R"(the field "expires_in")", lifetime.error()));
+        if (!lifetime) co_return problem(prefixed(R"(the field "expires_in")", lifetime.error()));
         if (*lifetime == Millis{0})
             co_return problem(400, "invalid", R"(the field "expires_in" must not be zero)");
         wish.lifetime = *lifetime;

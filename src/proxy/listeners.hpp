@@ -1,11 +1,11 @@
 // The sockets that clients connect to. The shim holds them too, so they outlive this process.
 #pragma once
 
-#include "cidr.hpp"
 #include "fd.hpp"
 #include "loop.hpp"
 #include "plane.hpp"
 
+#include <belay/base/address.hpp>
 #include <belay/base/error.hpp>
 
 #include <memory>

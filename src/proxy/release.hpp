@@ -2,10 +2,10 @@
 // connections to reuse.
 #pragma once
 
-#include "cidr.hpp"
 #include "flow.hpp"
 #include "stream.hpp"
 
+#include <belay/base/address.hpp>
 #include <belay/ports/traffic.hpp>
 
 #include <list>

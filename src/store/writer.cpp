@@ -1,7 +1,5 @@
 #include "writer.hpp"
 
-#include "writes.hpp"
-
 #include <belay/base/log.hpp>
 
 #include <fmt/format.h>
@@ -85,10 +83,12 @@ Error Writer::give_up(Error error) {
     return error;
 }
 
-Result<ports::Committed> Writer::apply(const std::vector<ports::Write>& batch) {
+Result<ports::Committed> Writer::apply(const std::vector<ports::Write>& batch,
+                                       LastVersions* later) {
+    LastVersions own;
     auto opened = connection_.query("SAVEPOINT batch").run();
     if (!opened) return opened.error();
-    auto applied = apply_batch(connection_, batch);
+    auto applied = apply_batch(connection_, batch, later ? &own : nullptr);
     // After a storage fault the whole group is given up; SQLite may have undone the transaction by
     // itself.
     if (connection_.fault() != Fault::none) return applied;
@@ -98,22 +98,40 @@ Result<ports::Committed> Writer::apply(const std::vector<ports::Write>& batch) {
     }
     auto closed = connection_.query("RELEASE batch").run();
     if (!closed) return closed.error();
+    if (applied && later) later->take(own);
     return applied;
 }
 
 std::vector<Result<ports::Committed>> Writer::commit(
     const std::vector<const std::vector<ports::Write>*>& group) {
-    std::vector<Result<ports::Committed>> results;
-    auto fail_all = [&](const Error& error) {
-        results.assign(group.size(), Result<ports::Committed>(error));
-        return results;
+    auto results = commit_together(group, true);
+    if (!results) results = commit_together(group, false);
+    return std::move(*results);
+}
+
+std::optional<Writer::Results> Writer::commit_together(const Group& group, bool rows_wait) {
+    auto all_failed = [&](const Error& error) {
+        return Results(group.size(), Result<ports::Committed>(error));
     };
     auto begun = begin();
-    if (!begun) return fail_all(begun.error());
+    if (!begun) return all_failed(begun.error());
+    Results results;
+    LastVersions later;
+    auto write_rows = [&]() -> std::optional<Results> {
+        auto written = later.write(connection_);
+        if (written) return Results();
+        const bool fault = connection_.fault() != Fault::none;
+        auto error = give_up(written.error());
+        return fault ? std::optional(all_failed(error)) : std::nullopt;
+    };
     for (const auto* batch : group) {
-        results.push_back(apply(*batch));
-        if (connection_.fault() != Fault::none) return fail_all(give_up(results.back().error()));
+        const bool waits = rows_wait && may_wait(*batch);
+        if (!waits)
+            if (auto written = write_rows(); !written || !written->empty()) return written;
+        results.push_back(apply(*batch, waits ? &later : nullptr));
+        if (connection_.fault() != Fault::none) return all_failed(give_up(results.back().error()));
     }
+    if (auto written = write_rows(); !written || !written->empty()) return written;
     auto ended = end();
     if (ended) return results;
     for (auto& result : results)

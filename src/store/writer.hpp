@@ -2,6 +2,7 @@
 #pragma once
 
 #include "sqlite.hpp"
+#include "writes.hpp"
 
 #include <belay/ports/store.hpp>
 
@@ -47,7 +48,13 @@ class Writer {
 
   private:
     Result<void> begin();
-    Result<ports::Committed> apply(const std::vector<ports::Write>& batch);
+    using Results = std::vector<Result<ports::Committed>>;
+    using Group = std::vector<const std::vector<ports::Write>*>;
+
+    // One transaction; none where a row that waited can't be written, so that nobody knows whose it
+    // was.
+    std::optional<Results> commit_together(const Group& group, bool rows_wait);
+    Result<ports::Committed> apply(const std::vector<ports::Write>& batch, LastVersions* later);
     Result<void> end();
     // Undoes the open transaction, and after an I/O error or damage refuses all further writes.
     Error give_up(Error error);

@@ -88,6 +88,8 @@ class Applier {
 
     Result<void> operator()(const ports::PutDelivery& write) {
         const auto& delivery = write.delivery;
+        // An update leaves it as it was.
+        sqlite3_set_last_insert_rowid(connection_.raw(), 0);
         auto stored = upsert(connection_, delivery);
         if (!stored) {
             if (stored.error().code != Errc::conflict) return stored;
@@ -95,8 +97,10 @@ class Applier {
                          fmt::format("delivery {} of {} for {} is stored already",
                                      delivery.delivery_id, delivery.forge, delivery.app)};
         }
-        auto cleared = run(connection_, "DELETE FROM changes WHERE delivery = ?", delivery.id);
-        if (!cleared) return cleared;
+        if (sqlite3_last_insert_rowid(connection_.raw()) != delivery.id.value) {
+            auto cleared = run(connection_, "DELETE FROM changes WHERE delivery = ?", delivery.id);
+            if (!cleared) return cleared;
+        }
         std::int64_t n = 0;
         for (const auto& change : delivery.changes) {
             auto added = insert_part(connection_, "delivery", delivery.id.value, ++n, change);
@@ -177,8 +181,8 @@ class Applier {
     Result<void> operator()(const ports::PutAnswer& write) {
         auto stored = upsert(connection_, write);
         if (stored)
-            stored = run(connection_, "DELETE FROM answers WHERE at < ?",
-                         write.at - ports::kAnswersAge);
+            stored =
+                run(connection_, "DELETE FROM answers WHERE at < ?", write.at - ports::kAnswersAge);
         if (!stored) return stored;
         return run(connection_, kDropAnswers, write.scope, ports::kAnswersKept);
     }
@@ -249,10 +253,63 @@ Result<std::int64_t> prune_deployments(Connection& connection, TimePoint before,
 
 }  // namespace
 
-Result<ports::Committed> apply_batch(Connection& connection,
-                                     const std::vector<ports::Write>& batch) {
+bool LastVersions::take(const ports::Write& write) {
+    if (const auto* deployment = std::get_if<ports::PutDeployment>(&write)) {
+        deployments_[deployment->deployment.id.value] = deployment;
+    } else if (const auto* app = std::get_if<ports::PutApp>(&write)) {
+        apps_[app->app.name] = app;
+    } else if (const auto* config = std::get_if<ports::PutConfig>(&write)) {
+        configs_[config->hash] = config;
+    } else if (const auto* seen = std::get_if<ports::PutRefSeen>(&write)) {
+        refs_[{seen->app, seen->ref}] = seen;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+// The keys view the writes that they stand for, so they go with them.
+void LastVersions::take(const LastVersions& newer) {
+    auto put = [](auto& into, const auto& from) {
+        for (const auto& [key, write] : from) {
+            into.erase(key);
+            into.emplace(key, write);
+        }
+    };
+    put(deployments_, newer.deployments_);
+    put(apps_, newer.apps_);
+    put(configs_, newer.configs_);
+    put(refs_, newer.refs_);
+}
+
+Result<void> LastVersions::write(Connection& connection) {
+    Applier applier(connection);
+    Result<void> done;
+    auto put = [&](auto& writes) {
+        for (const auto& [key, write] : writes)
+            if (done) done = applier(*write);
+        writes.clear();
+    };
+    put(configs_);
+    put(apps_);
+    put(deployments_);
+    put(refs_);
+    return done;
+}
+
+bool may_wait(const std::vector<ports::Write>& batch) {
+    return std::none_of(batch.begin(), batch.end(), [](const ports::Write& write) {
+        return std::holds_alternative<ports::PutStage>(write) ||
+               std::holds_alternative<ports::AddProbes>(write) ||
+               std::holds_alternative<ports::PurgeApp>(write);
+    });
+}
+
+Result<ports::Committed> apply_batch(Connection& connection, const std::vector<ports::Write>& batch,
+                                     LastVersions* later) {
     Applier applier(connection);
     for (const auto& write : batch) {
+        if (later && later->take(write)) continue;
         auto applied = std::visit(applier, write);
         if (!applied) return applied.error();
     }

@@ -501,9 +501,8 @@ class FakeStore : public ports::Store {
             if (times.size() <= ports::kAnswersKept) return {};
             std::sort(times.rbegin(), times.rend());
             auto oldest = times[ports::kAnswersKept - 1];
-            erase(disk.answers, [&](const auto& row) {
-                return row.scope == write.scope && row.at < oldest;
-            });
+            erase(disk.answers,
+                  [&](const auto& row) { return row.scope == write.scope && row.at < oldest; });
             return {};
         }
         Result<void> operator()(const ports::RemoveAnswer& write) const {

@@ -107,7 +107,7 @@ using Write = std::variant<PutDelivery, PutDeployment, PutStage, AddProbes, PutR
                            RemoveToken, AddAudit, EndAudit, PutAnswer, RemoveAnswer>;
 
 struct Committed {
-    std::vector<std::int64_t> event_ids;  // of the batch's AddEvents, in order
+    std::vector<std::int64_t> event_ids;   // of the batch's AddEvents, in order
     std::vector<std::int64_t> access_ids;  // of its AddTokens and AddAudits, in order
 };
 
