@@ -301,8 +301,8 @@ class Daemon {
             co_await leave();
             co_return;
         }
-        http_ =
-            std::make_unique<http::Server>(loop_.get_executor(), *engine_, forge::table(), options);
+        http_ = std::make_unique<http::Server>(loop_.get_executor(), *engine_, forge::table(),
+                                               store_.get(), options);
         http_->start(listeners);
         log::info("belay is ready", {{"listen", server_.listen}, {"socket", server_.socket}});
     }

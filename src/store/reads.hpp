@@ -44,4 +44,9 @@ Found<ports::RefSeen> ref_seen(Connection& connection, const std::string& app,
 List<domain::EventRecord> events(Connection& connection, std::int64_t after, int limit,
                                  const std::string& app, DeploymentId deployment);
 
+List<domain::Token> tokens(Connection& connection);
+List<domain::AuditEntry> audit(Connection& connection, ports::Page page);
+Found<ports::PutAnswer> answer(Connection& connection, const std::string& scope,
+                               const std::string& key, TimePoint now);
+
 }  // namespace belay::store

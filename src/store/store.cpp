@@ -132,6 +132,22 @@ class SqliteStore final : public ports::Store {
         return read(std::move(work));
     }
 
+    Task<List<domain::Token>> tokens() override {
+        auto work = [](Connection& connection) { return store::tokens(connection); };
+        return read(std::move(work));
+    }
+    Task<List<domain::AuditEntry>> audit(ports::Page page) override {
+        auto work = [page](Connection& connection) { return store::audit(connection, page); };
+        return read(std::move(work));
+    }
+    Task<Found<ports::PutAnswer>> answer(std::string scope, std::string key,
+                                         TimePoint now) override {
+        auto work = [scope, key, now](Connection& connection) {
+            return store::answer(connection, scope, key, now);
+        };
+        return read(std::move(work));
+    }
+
     Task<Result<std::int64_t>> prune(TimePoint before, int keep_newest) override {
         auto work = [this, before, keep_newest]() -> Result<std::int64_t> {
             if (!database_) return closed();

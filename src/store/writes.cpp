@@ -36,6 +36,12 @@ DELETE FROM events WHERE id IN (
     LIMIT 500))sql";
 constexpr std::string_view kPruneRuns = R"sql(
 DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE ended_at > 0 AND ended_at < ?1 LIMIT 500))sql";
+constexpr std::string_view kPruneAudit = R"sql(
+DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ?1 LIMIT 500))sql";
+// Of one scope all but the newest.
+constexpr std::string_view kDropAnswers = R"sql(
+DELETE FROM answers WHERE scope = ?1
+    AND at < (SELECT at FROM answers WHERE scope = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2 - 1))sql";
 
 template <class... Values>
 Result<void> run(Connection& connection, std::string_view sql, const Values&... values) {
@@ -146,14 +152,43 @@ class Applier {
     }
 
     Result<void> operator()(const ports::AddEvent& write) {
-        static const auto sql =
-            fmt::format("INSERT INTO events ({}) VALUES ({})", column_list<domain::EventRecord>(),
-                        placeholders<domain::EventRecord>());
-        auto query = connection_.query(sql);
-        bind_record(query, write.event);
-        auto added = query.run();
-        if (added) committed_.event_ids.push_back(sqlite3_last_insert_rowid(connection_.raw()));
-        return added;
+        return add(write.event, committed_.event_ids);
+    }
+
+    Result<void> operator()(const ports::AddToken& write) {
+        auto added = add(write.token, committed_.access_ids);
+        if (added || added.error().code != Errc::conflict) return added;
+        return Error{Errc::conflict, fmt::format("there is a token {} already", write.token.name)};
+    }
+    Result<void> operator()(const ports::PutTokenUse& write) {
+        return run(connection_,
+                   "UPDATE tokens SET last_used_at = ?, last_used_from = ? WHERE id = ?", write.at,
+                   write.from, write.token);
+    }
+    Result<void> operator()(const ports::RemoveToken& write) {
+        return run(connection_, "DELETE FROM tokens WHERE id = ?", write.token);
+    }
+    Result<void> operator()(const ports::AddAudit& write) {
+        auto added = add(write.entry, committed_.access_ids);
+        if (!added) return added;
+        return run(connection_, "DELETE FROM audit WHERE id <= ?",
+                   committed_.access_ids.back() - ports::kAuditKept);
+    }
+    Result<void> operator()(const ports::EndAudit& write) {
+        return run(connection_, "UPDATE audit SET status_code = ?, outcome = ? WHERE id = ?",
+                   write.status_code, write.outcome, write.entry);
+    }
+    Result<void> operator()(const ports::PutAnswer& write) {
+        auto stored = upsert(connection_, write);
+        if (stored)
+            stored =
+                run(connection_, "DELETE FROM answers WHERE at < ?", write.at - ports::kAnswersAge);
+        if (!stored) return stored;
+        return run(connection_, kDropAnswers, write.scope, ports::kAnswersKept);
+    }
+    Result<void> operator()(const ports::RemoveAnswer& write) {
+        return run(connection_, "DELETE FROM answers WHERE scope = ? AND key = ?", write.scope,
+                   write.key);
     }
 
     Result<void> operator()(const ports::PurgeApp& write) {
@@ -181,6 +216,16 @@ class Applier {
     ports::Committed take() { return std::move(committed_); }
 
   private:
+    // A record whose id the database assigns.
+    template <class Record>
+    Result<void> add(const Record& record, std::vector<std::int64_t>& ids) {
+        auto query = connection_.query(insert_sql<Record>());
+        bind_record(query, record);
+        auto added = query.run();
+        if (added) ids.push_back(sqlite3_last_insert_rowid(connection_.raw()));
+        return added;
+    }
+
     Connection& connection_;
     ports::Committed committed_;
 };
@@ -266,7 +311,9 @@ Result<std::int64_t> prune_step(Connection& connection, TimePoint before, int ke
     if (!events) return events;
     auto runs = remove(connection, kPruneRuns, before);
     if (!runs) return runs;
-    return *count + *deliveries + *events + *runs;
+    auto audit = remove(connection, kPruneAudit, before);
+    if (!audit) return audit;
+    return *count + *deliveries + *events + *runs + *audit;
 }
 
 }  // namespace belay::store

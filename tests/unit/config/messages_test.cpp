@@ -454,6 +454,10 @@ const std::vector<Case> kServer{
       "\"127.0.0.1:8080\" for this machine alone",
       "belay.toml:3:14: server.public_url: must begin with \"https://\" or \"http://\"",
       "belay.toml:4:10: server.socket: \"belay.sock\" must be an absolute path"}},
+    {"[server]\nlisten = \":8080\"\n",
+     {"belay.toml:2:10: warning: server.listen: is open to other machines without TLS: no token is "
+      "taken over it, as others could read it. Set [server] tls, or listen on 127.0.0.1 behind a "
+      "proxy that speaks HTTPS"}},
     {"[proxy]\nlisten = [\":80\", \"0.0.0.0:80\"]\n",
      {"belay.toml:2:10: proxy.listen: \"0.0.0.0:80\" can't be bound beside \":80\" of "
       "proxy.listen"}},
