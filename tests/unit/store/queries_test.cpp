@@ -29,6 +29,7 @@ class Queries : public testing::Test {
                 ports::PutConfig{std::to_string(id), "{}"},
                 ports::PutRefSeen{"shop", std::to_string(id), "c", at(id)},
                 ports::AddEvent{sample_event("e")},
+                ports::AddOutgoing{sample_outgoing("shop", std::to_string(id)), true},
             };
             apply_batch(connection_, batch).value();
         }
@@ -69,6 +70,8 @@ TEST_F(Queries, NoListScansAWholeTable) {
     events(connection_, 3, 5, "shop", DeploymentId{}).value();
     events(connection_, 3, 5, "", DeploymentId{7}).value();
     events(connection_, 3, 5, "shop", DeploymentId{7}).value();
+    waiting_outgoing(connection_, {ports::OutgoingKind::status, "shop"}, 5).value();
+    last_sent(connection_, {ports::OutgoingKind::status, "shop"}, "3").value();
     prune_step(connection_, at(2), 5).value();
     EXPECT_EQ(statements_that_scan(SQLITE_STMTSTATUS_FULLSCAN_STEP), "");
 }
