@@ -1,37 +1,15 @@
-// Which of a deployment's states the forge hears of, and in which words.
-#include <belay/forge/status.hpp>
+#include "status_report.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
-#include <array>
-
-namespace belay::forge {
+namespace belay::engine {
 namespace {
 
-using domain::Blame;
 using domain::Deployment;
 using domain::Plan;
 using domain::Reason;
 using domain::State;
 using domain::Trigger;
-using Json = nlohmann::ordered_json;
-
-constexpr std::array<std::pair<ReportState, std::string_view>, 7> kStates{{
-    {ReportState::queued, "queued"},
-    {ReportState::running, "running"},
-    {ReportState::healthy, "healthy"},
-    {ReportState::failed, "failed"},
-    {ReportState::rolled_back, "rolled_back"},
-    {ReportState::error, "error"},
-    {ReportState::canceled, "canceled"},
-}};
-
-std::string_view to_string(ReportState state) {
-    for (const auto& [each, name] : kStates)
-        if (each == state) return name;
-    return {};
-}
 
 // Words of ours alone: a failure's detail may quote what the app printed, and a status of a public
 // repository is read by everybody.
@@ -151,43 +129,25 @@ std::string_view step_of(State state) {
     }
 }
 
-struct Outcome {
-    ReportState state;
-    std::string text;
-};
-
-std::optional<Outcome> outcome_of(const Deployment& deployment, const ReportFacts& facts) {
-    const bool own = domain::blame_of(deployment.failure.reason) != Blame::user;
+std::string end_of(const Deployment& deployment) {
     switch (deployment.state) {
         case State::healthy:
-            return Outcome{ReportState::healthy,
-                           fmt::format("Live and healthy as release {}", deployment.release)};
+            return fmt::format("Live and healthy as release {}", deployment.release);
         case State::failed:
             if (deployment.failure.reason == Reason::rejected)
-                return Outcome{ReportState::failed, "Not deployed: this commit went bad before"};
-            return Outcome{own ? ReportState::error : ReportState::failed,
-                           fmt::format("Failed: {}", failure_of(deployment))};
+                return "Not deployed: this commit went bad before";
+            return fmt::format("Failed: {}", failure_of(deployment));
         case State::rolled_back:
-            return Outcome{ReportState::rolled_back,
-                           fmt::format("Rolled back: {}", failure_of(deployment))};
+            return fmt::format("Rolled back: {}", failure_of(deployment));
         case State::canceled:
-            return Outcome{ReportState::canceled,
-                           deployment.failure.reason == Reason::rejected ? "Rejected" : "Canceled"};
+            return deployment.failure.reason == Reason::rejected ? "Rejected" : "Canceled";
         case State::superseded:
-            if (deployment.superseded_by.value == 0 && deployment.commit == facts.live_commit)
-                return Outcome{ReportState::healthy, "Live already"};
-            return Outcome{
-                ReportState::canceled,
-                deployment.superseded_by.value == 0
-                    ? std::string("Superseded by a newer commit")
-                    : fmt::format("Superseded by {}", belay::to_string(deployment.superseded_by))};
+            return deployment.superseded_by
+                       ? fmt::format("Superseded by {}", to_string(deployment.superseded_by))
+                       : "Superseded by a newer commit";
         default:
-            break;
+            return {};
     }
-    auto step = step_of(deployment.state);
-    if (step.empty()) return std::nullopt;
-    return Outcome{deployment.state == State::queued ? ReportState::queued : ReportState::running,
-                   std::string(step)};
 }
 
 // What was fetched has an author; what the poller, a person or a release named was seen in git or
@@ -201,58 +161,33 @@ bool is_known(const Deployment& deployment) {
 
 }  // namespace
 
-bool signs_its_body(std::string_view forge) {
-    for (std::string_view each :
-         {"github", "gitea", "forgejo", "gogs", "bitbucket-cloud", "bitbucket-server"})
-        if (forge == each) return true;
-    return false;
-}
-
-std::optional<StatusReport> report_of(const Deployment& deployment, const ReportFacts& facts) {
+std::optional<ports::StatusReport> report_of(const Deployment& deployment,
+                                             const ReportFacts& facts) {
     if (deployment.commit.empty()) return std::nullopt;
     if (deployment.plan == Plan::restart && deployment.trigger != Trigger::rollback)
         return std::nullopt;
-    if (!facts.body_is_signed && !is_known(deployment)) return std::nullopt;
-    auto outcome = outcome_of(deployment, facts);
-    if (!outcome) return std::nullopt;
-    auto id = belay::to_string(deployment.id);
-    return StatusReport{deployment.app,    id,
-                        deployment.commit, deployment.ref,
-                        outcome->state,    fmt::format("{} ({})", outcome->text, id),
-                        facts.page_url,    facts.site_url};
+    if (!facts.deliveries_are_signed && !is_known(deployment)) return std::nullopt;
+    ports::StatusReport report;
+    report.state = deployment.state;
+    report.reason = deployment.failure.reason;
+    report.description = domain::is_end(deployment.state) ? end_of(deployment)
+                                                          : std::string(step_of(deployment.state));
+    // A push of what is live ends at once, and must not take the commit's success away.
+    if (deployment.state == State::superseded && !deployment.superseded_by &&
+        deployment.commit == facts.live_commit) {
+        report.state = State::healthy;
+        report.reason = Reason::none;
+        report.description = "Live already";
+    }
+    if (report.description.empty()) return std::nullopt;
+    const auto id = to_string(deployment.id);
+    report.description += fmt::format(" ({})", id);
+    report.sha = deployment.commit;
+    report.ref = deployment.ref;
+    report.app = deployment.app;
+    report.deployment = deployment.id;
+    report.stage = deployment.failure.stage;
+    return report;
 }
 
-std::string encode(const StatusReport& report) {
-    return Json{{"app", report.app},
-                {"deployment", report.deployment},
-                {"commit", report.commit},
-                {"ref", report.ref},
-                {"state", to_string(report.state)},
-                {"description", report.description},
-                {"page_url", report.page_url},
-                {"site_url", report.site_url}}
-        .dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-Result<StatusReport> decode_report(std::string_view text) {
-    auto json = Json::parse(text, nullptr, false);
-    StatusReport report;
-    auto take = [&](const char* name, std::string& into) {
-        if (!json.is_object() || !json.contains(name) || !json[name].is_string()) return false;
-        into = json[name].get<std::string>();
-        return true;
-    };
-    std::string state;
-    const bool whole = take("app", report.app) && take("deployment", report.deployment) &&
-                       take("commit", report.commit) && take("ref", report.ref) &&
-                       take("state", state) && take("description", report.description) &&
-                       take("page_url", report.page_url) && take("site_url", report.site_url);
-    for (const auto& [each, name] : kStates)
-        if (whole && name == state) {
-            report.state = each;
-            return report;
-        }
-    return Error{Errc::invalid, "a stored report is not what a report looks like"};
-}
-
-}  // namespace belay::forge
+}  // namespace belay::engine

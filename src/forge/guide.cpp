@@ -65,7 +65,9 @@ string rendered(const Section& section, int number) {
     for (const auto& [label, value] : section.fields)
         text += fmt::format("     {:<{}}  {}\n", label, width, value);
     for (const auto& note : section.notes)
-        text += note.verbatim ? "     " + note.text + "\n" : wrapped(note.text, "   ");
+        text += !note.verbatim      ? wrapped(note.text, "   ")
+                : note.text.empty() ? "\n"
+                                    : "     " + note.text + "\n";
     return text + "\n";
 }
 

@@ -45,7 +45,7 @@ class Github:
     prefix, project = "/api/v3", "acme/shop"
 
     def __init__(self, server):
-        self.server, self.deployments = server, {}
+        self.server, self.deployments, self.payloads = server, {}, {}
 
     def authenticate(self, headers):
         if headers["User-Agent"] is None:
@@ -59,6 +59,14 @@ class Github:
         if len(body.get("description", "")) > 140:
             raise Refused(422, {"message": "Validation Failed",
                                 "errors": [{"message": "description is too long (maximum is 140 characters)"}]})
+
+    def get(self, path):
+        match = re.fullmatch(f"{self.prefix}/repos/{self.project}/deployments\\?sha=([0-9a-f]{{40}})&environment=shop&per_page=30",
+                             path)
+        if not match:
+            raise Refused(404, {"message": "Not Found"})
+        return 200, [{"id": identity, "sha": commit, "environment": "shop", "payload": self.payloads[identity]}
+                     for identity, commit in reversed(self.deployments.items()) if commit == match[1]]
 
     def post(self, path, body):
         base = f"{self.prefix}/repos/{self.project}"
@@ -83,7 +91,7 @@ class Github:
                 raise Refused(409, {"message": "Conflict: Commit status checks failed"})
             self.description(body)
             identity = 1000 + len(self.deployments)
-            self.deployments[identity] = commit
+            self.deployments[identity], self.payloads[identity] = commit, body.get("payload", "")
             self.server.record("deployment", commit, "", body["environment"], body)
             return 201, {"id": identity, "sha": commit}
         if match := re.fullmatch(base + r"/deployments/(\d+)/statuses", path):
@@ -254,8 +262,11 @@ class FakeForge:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def do_GET(self):
+                self.do_POST()
+
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = self.rfile.read(int(self.headers["Content-Length"] or "0"))
                 with forge.lock:
                     trouble = forge.trouble.pop(0) if forge.trouble else None
                     forge.seen.append((time.monotonic(), self.path, trouble))
@@ -274,9 +285,12 @@ class FakeForge:
                 try:
                     with forge.lock:
                         forge.api.authenticate(self.headers)
-                        if self.headers["Content-Type"] != "application/json":
+                        if self.command == "GET":
+                            status, answer = forge.api.get(self.path)
+                        elif self.headers["Content-Type"] != "application/json":
                             raise Refused(415, {"message": "Unsupported Media Type"})
-                        status, answer = forge.api.post(self.path, json.loads(body.decode("utf-8", "strict")))
+                        else:
+                            status, answer = forge.api.post(self.path, json.loads(body.decode("utf-8", "strict")))
                     self.answer(status, answer)
                 except Refused as refused:
                     with forge.lock:
