@@ -19,6 +19,7 @@
 #include <belay/store/open.hpp>
 #include <belay/sys/files.hpp>
 #include <belay/sys/instance_lock.hpp>
+#include <belay/sys/open_files.hpp>
 #include <belay/sys/shim.hpp>
 #include <belay/sys/sockets.hpp>
 
@@ -197,7 +198,7 @@ class Daemon {
         engine::Hooks hooks;
         hooks.open_listeners = [this](domain::ServerConfig server,
                                       std::vector<std::string> app_listens) {
-            if (http_) http_->set_hook_body(server.hook_body);
+            if (http_) configure_doors(server);
             // What a broken file asks for is not known: nothing is closed for it.
             const bool valid = keep_valid(config_path_, server_.state);
             return data_plane_.open_listeners(traffic_, std::move(server), std::move(app_listens),
@@ -246,10 +247,25 @@ class Daemon {
         co_await open_doors();
     }
 
+    static http::Settings door_settings(const domain::ServerConfig& server) {
+        http::Settings settings;
+        settings.hook_body = server.hook_body;
+        settings.tls_cert = server.tls_cert;
+        settings.tls_key = server.tls_key;
+        for (const auto& text : server.trusted_proxies)
+            if (auto range = Cidr::parse(text)) settings.trusted_proxies.push_back(*range);
+        return settings;
+    }
+
+    void configure_doors(const domain::ServerConfig& server) {
+        auto configured = http_->configure(door_settings(server));
+        if (!configured) log::error("server.tls", {{"error", configured.error().message}});
+    }
+
     Task<void> open_doors() {
         http::Options options;
+        static_cast<http::Settings&>(options) = door_settings(server_);
         options.spool = server_.state + "/spool";
-        options.hook_body = server_.hook_body;
         std::vector<http::Listener> listeners;
         auto local =
             sys::make_directories(std::filesystem::path(server_.socket).parent_path(), 0755);
@@ -285,8 +301,8 @@ class Daemon {
             co_await leave();
             co_return;
         }
-        http_ =
-            std::make_unique<http::Server>(loop_.get_executor(), *engine_, forge::table(), options);
+        http_ = std::make_unique<http::Server>(loop_.get_executor(), *engine_, forge::table(),
+                                               store_.get(), options);
         http_->start(listeners);
         log::info("belay is ready", {{"listen", server_.listen}, {"socket", server_.socket}});
     }
@@ -373,6 +389,9 @@ class Daemon {
 
 int serve(const std::string& config_path) {
     try {
+        // Connections, files of deployments, sockets of runs: the usual soft limit of 1024 is below
+        // what a flood of connections may take.
+        sys::raise_open_files();
         Daemon daemon(config_path);
         return daemon.run();
     } catch (const ErrorException& failure) {

@@ -388,6 +388,7 @@ ReloadReport EngineCore::take_config(ports::LoadedConfig loaded) {
         else if (hash != app.config_hash)
             report.changes.emplace_back(file.name, "changed: in force with the next deployment");
         app.config = std::move(*file.config);
+        app.hook.read.reset();
         app.config_json = std::move(json);
         app.config_hash = std::move(hash);
         if (app.record.last_release == 0 && app.record.live == 0 && services_.journal.store())

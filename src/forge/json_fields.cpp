@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include <map>
+#include <simdjson.h>
 
 namespace belay::forge {
 namespace {
@@ -11,6 +12,9 @@ using nlohmann::json;
 
 constexpr std::size_t kDeepest = 64;  // spec/decisions.md 27
 constexpr int kUnwanted = -1;
+// What is longer is read without being built: at most a few times this size is kept for the next
+// one, by each thread that reads.
+constexpr std::size_t kBuilt = std::size_t{256} * 1024;
 
 // A name on the way to a wanted field; an array's element is its child "[]".
 struct Node {
@@ -52,7 +56,10 @@ class Reader : public nlohmann::json_sax<json> {
     Reader(std::vector<Node> tree, const FieldSink& sink) : tree_(std::move(tree)), sink_(sink) {}
 
     Result<std::optional<std::string>> read(std::string_view text) {
-        if (!json::sax_parse(text.begin(), text.end(), this)) return Error{Errc::invalid, failure_};
+        return outcome(json::sax_parse(text.begin(), text.end(), this));
+    }
+    Result<std::optional<std::string>> outcome(bool whole) {
+        if (!whole) return Error{Errc::invalid, failure_};
         return wrong_type_;
     }
 
@@ -69,7 +76,10 @@ class Reader : public nlohmann::json_sax<json> {
     bool end_object() override { return close(); }
     bool end_array() override { return close(); }
 
-    bool key(string_t& name) override {
+    bool key(string_t& name) override { return enter(name); }
+    // Whether the value to come has to be looked at.
+    bool wanted() { return place() != kUnwanted; }
+    bool enter(std::string_view name) {
         next_ = kUnwanted;
         if (open_.back() == kUnwanted) return true;
         const auto& children = at(open_.back()).children;
@@ -172,11 +182,73 @@ class Reader : public nlohmann::json_sax<json> {
     std::optional<std::string> wrong_type_;
 };
 
+// Tells the reader of a text that is known to be valid, all but what it does not want.
+class Walk {
+  public:
+    explicit Walk(Reader& reader) : reader_(reader) {}
+
+    bool value(simdjson::dom::element element) {
+        using simdjson::dom::element_type;
+        switch (element.type()) {
+            case element_type::OBJECT:
+                return object(element.get_object().value_unsafe());
+            case element_type::ARRAY:
+                return array(element.get_array().value_unsafe());
+            case element_type::STRING: {
+                std::string text(element.get_string().value_unsafe());
+                return reader_.string(text);
+            }
+            case element_type::BOOL:
+                return reader_.boolean(element.get_bool().value_unsafe());
+            case element_type::NULL_VALUE:
+                return reader_.null();
+            default:
+                return reader_.number_integer(0);  // whatever it is: no number is ever wanted
+        }
+    }
+
+  private:
+    bool object(simdjson::dom::object object) {
+        if (!reader_.start_object(0)) return false;
+        for (auto field : object) {
+            if (!reader_.enter(field.key)) return false;
+            if (reader_.wanted() && !value(field.value)) return false;
+        }
+        return reader_.end_object();
+    }
+    bool array(simdjson::dom::array array) {
+        if (!reader_.start_array(0)) return false;
+        if (reader_.wanted())
+            for (auto element : array)
+                if (!value(element)) return false;
+        return reader_.end_array();
+    }
+
+    Reader& reader_;
+};
+
+// None where it has to be read the other way: it is long, or no valid JSON, of which the other
+// reader can say where, or unusual (numbers that no double holds).
+std::optional<Result<std::optional<std::string>>> read_built(std::string_view text,
+                                                             const std::vector<Field>& wanted,
+                                                             const FieldSink& sink) {
+    if (text.size() > kBuilt) return std::nullopt;
+    thread_local simdjson::dom::parser parser;
+    if (parser.capacity() == 0 && parser.allocate(kBuilt, kDeepest) != simdjson::SUCCESS)
+        return std::nullopt;
+    auto parsed = parser.parse(text.data(), text.size());
+    if (parsed.error() != simdjson::SUCCESS) return std::nullopt;
+    Reader reader(make_tree(wanted), sink);
+    const bool whole = Walk(reader).value(parsed.value_unsafe());
+    return reader.outcome(whole);
+}
+
 }  // namespace
 
 Result<std::optional<std::string>> read_fields(std::string_view json,
                                                const std::vector<Field>& wanted,
                                                const FieldSink& sink) {
+    if (auto read = read_built(json, wanted, sink)) return std::move(*read);
     Reader reader(make_tree(wanted), sink);
     return reader.read(json);
 }

@@ -2,7 +2,7 @@
 // there.
 #pragma once
 
-#include "cidr.hpp"
+#include <belay/base/address.hpp>
 
 namespace belay::proxy {
 

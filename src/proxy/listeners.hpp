@@ -7,6 +7,7 @@
 #include "loop.hpp"
 #include "plane.hpp"
 
+#include <belay/base/address.hpp>
 #include <belay/base/error.hpp>
 
 #include <memory>

@@ -6,6 +6,7 @@
 #include "flow.hpp"
 #include "stream.hpp"
 
+#include <belay/base/address.hpp>
 #include <belay/ports/traffic.hpp>
 
 #include <list>

@@ -1,11 +1,11 @@
 // The routes in force, how they change (by epoch), and what a replaced release still has to finish.
 #pragma once
 
-#include "cidr.hpp"
 #include "loop.hpp"
 #include "release.hpp"
 #include "route_table.hpp"
 
+#include <belay/base/address.hpp>
 #include <belay/ports/traffic.hpp>
 
 #include <deque>

@@ -2,13 +2,14 @@
 #pragma once
 
 #include "buffer.hpp"
-#include "cidr.hpp"
 #include "entrance.hpp"
 #include "exchange.hpp"
 #include "flow.hpp"
 #include "http_head.hpp"
 #include "plane.hpp"
 #include "stream.hpp"
+
+#include <belay/base/address.hpp>
 
 #include <list>
 #include <memory>

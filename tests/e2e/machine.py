@@ -317,7 +317,7 @@ listen = ["127.0.0.1:{self.proxy_port}"]
 
     # --- a forge
     def deliver(self, app, repository, commit, ref="refs/heads/main", before=None, secret="s3cret-of-the-hook",
-                body=None, headers=None, delivery=None):
+                body=None, headers=None, delivery=None, source=None):
         if body is None:
             body = json.dumps({"ref": ref, "before": before or "0" * 40, "after": commit, "created": False, "deleted": False,
                                "forced": False, "head_commit": {"id": commit, "message": "push"}, "commits": [],
@@ -330,7 +330,7 @@ listen = ["127.0.0.1:{self.proxy_port}"]
         if secret is not None:
             sent["X-Hub-Signature-256"] = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
         sent.update(headers or {})
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=30, source_address=(source, 0) if source else None)
         connection.request("POST", f"/hooks/{app}", body, sent)
         answer = connection.getresponse()
         text = answer.read()

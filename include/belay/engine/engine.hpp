@@ -4,7 +4,9 @@
 #include <belay/async/timers.hpp>
 #include <belay/engine/api.hpp>
 #include <belay/ports/config_source.hpp>
+#include <belay/ports/forge_directory.hpp>
 #include <belay/ports/health.hpp>
+#include <belay/ports/outbox.hpp>
 #include <belay/ports/releases.hpp>
 #include <belay/ports/runtime.hpp>
 #include <belay/ports/source.hpp>
@@ -32,6 +34,8 @@ struct World {
     ports::Traffic& traffic;
     ports::Prober& prober;
     ports::ConfigSource& config;
+    ports::Outbox* outbox = nullptr;                       // null: nothing is told to anybody
+    const ports::ForgeDirectory* status_forges = nullptr;  // null: no forge is told of commits
 };
 
 struct EngineOptions {
