@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <map>
 #include <simdjson.h>
 
@@ -21,7 +22,6 @@ struct Node {
     std::string path;
     std::map<std::string, int, std::less<>> children;
     std::optional<FieldType> type;  // of a wanted field
-    bool seen = false;              // in the object that is being read
 };
 
 std::vector<Node> make_tree(const std::vector<Field>& wanted) {
@@ -31,7 +31,7 @@ std::vector<Node> make_tree(const std::vector<Field>& wanted) {
         auto [place, added] =
             tree[static_cast<std::size_t>(parent)].children.try_emplace(std::string(name), fresh);
         auto index = place->second;
-        if (added) tree.push_back(Node{std::move(path), {}, {}, false});
+        if (added) tree.push_back(Node{std::move(path), {}, {}});
         return index;
     };
     for (const auto& field : wanted) {
@@ -51,9 +51,34 @@ std::vector<Node> make_tree(const std::vector<Field>& wanted) {
     return tree;
 }
 
+// The lists of wanted fields are few and stay the same.
+const std::vector<Node>& tree_of(const std::vector<Field>& wanted) {
+    struct Known {
+        std::vector<std::pair<std::string, FieldType>> wanted;
+        std::vector<Node> tree;
+    };
+    constexpr std::size_t kMost = 64;
+    thread_local std::map<const Field*, Known> trees;
+    if (trees.size() > kMost) trees.clear();
+    auto& known = trees[wanted.data()];
+    auto same = [](const Field& field, const std::pair<std::string, FieldType>& other) {
+        return field.path == other.first && field.type == other.second;
+    };
+    if (!known.tree.empty() &&
+        std::equal(wanted.begin(), wanted.end(), known.wanted.begin(), known.wanted.end(), same))
+        return known.tree;
+    known.wanted.clear();
+    for (const auto& field : wanted)
+        known.wanted.emplace_back(field.path, field.type);
+    known.tree = make_tree(wanted);
+    return known.tree;
+}
+
 class Reader : public nlohmann::json_sax<json> {
   public:
-    Reader(std::vector<Node> tree, const FieldSink& sink) : tree_(std::move(tree)), sink_(sink) {}
+    // The tree outlives it.
+    Reader(const std::vector<Node>& tree, const FieldSink& sink)
+        : tree_(tree), seen_(tree.size()), sink_(sink) {}
 
     Result<std::optional<std::string>> read(std::string_view text) {
         return outcome(json::sax_parse(text.begin(), text.end(), this));
@@ -85,9 +110,9 @@ class Reader : public nlohmann::json_sax<json> {
         const auto& children = at(open_.back()).children;
         auto place = children.find(name);
         if (place == children.end()) return true;
-        auto& node = at(place->second);
-        if (node.seen) return fail("the field \"" + node.path + "\" appears twice");
-        node.seen = true;
+        auto seen = seen_[static_cast<std::size_t>(place->second)];
+        if (seen) return fail("the field \"" + at(place->second).path + "\" appears twice");
+        seen = true;
         next_ = place->second;
         return true;
     }
@@ -98,7 +123,7 @@ class Reader : public nlohmann::json_sax<json> {
     }
 
   private:
-    Node& at(int node) { return tree_[static_cast<std::size_t>(node)]; }
+    const Node& at(int node) const { return tree_[static_cast<std::size_t>(node)]; }
 
     bool fail(std::string why) {
         if (failure_.empty()) failure_ = std::move(why);
@@ -149,12 +174,12 @@ class Reader : public nlohmann::json_sax<json> {
         if (open_.size() == kDeepest) return fail("nested deeper than 64");
         auto index = place();
         if (index != kUnwanted) {
-            auto& node = at(index);
+            const auto& node = at(index);
             // A field that may be a text or an object is wanted as both.
             bool fits = !node.children.empty() && node.children.contains("[]") == array;
             if (fits) {
-                for (auto [name, child] : node.children)
-                    at(child).seen = false;
+                for (const auto& [name, child] : node.children)
+                    seen_[static_cast<std::size_t>(child)] = false;
                 if (!array && node.path.ends_with("[]"))
                     sink_(node.path, FieldValue(std::string()));
             } else {
@@ -173,7 +198,8 @@ class Reader : public nlohmann::json_sax<json> {
         return true;
     }
 
-    std::vector<Node> tree_;
+    const std::vector<Node>& tree_;
+    std::vector<bool> seen_;  // of each node: in the object that is being read
     const FieldSink& sink_;
     std::vector<int> open_;  // nodes of the objects and arrays around
     std::vector<bool> arrays_;
@@ -238,7 +264,7 @@ std::optional<Result<std::optional<std::string>>> read_built(std::string_view te
         return std::nullopt;
     auto parsed = parser.parse(text.data(), text.size());
     if (parsed.error() != simdjson::SUCCESS) return std::nullopt;
-    Reader reader(make_tree(wanted), sink);
+    Reader reader(tree_of(wanted), sink);
     const bool whole = Walk(reader).value(parsed.value_unsafe());
     return reader.outcome(whole);
 }
@@ -249,7 +275,7 @@ Result<std::optional<std::string>> read_fields(std::string_view json,
                                                const std::vector<Field>& wanted,
                                                const FieldSink& sink) {
     if (auto read = read_built(json, wanted, sink)) return std::move(*read);
-    Reader reader(make_tree(wanted), sink);
+    Reader reader(tree_of(wanted), sink);
     return reader.read(json);
 }
 

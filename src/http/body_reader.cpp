@@ -77,6 +77,11 @@ Task<Result<std::string_view>> BodyReader::next(std::uint64_t limit, std::size_t
     connection_.body_bytes = received_;
     if (received_ > limit) co_return Error{Errc::limit, "the body is too large"};
     set_deadline();
+    if (done()) {
+        // What is waited for from now on is not the sender.
+        connection_.enter(Phase::answering);
+        connection_.expires_never();
+    }
     co_return piece;
 }
 

@@ -8,7 +8,7 @@
 #include <boost/beast/http/error.hpp>
 
 #include <algorithm>
-#include <array>
+#include <cctype>
 #include <cerrno>
 #include <sys/socket.h>
 
@@ -32,6 +32,9 @@ const ErrorCode kExpired = asio::error::operation_aborted;
 // Some servers end a line at a bare LF or join folded ones, others don't: between two of them a
 // request could be two (RFC 9112 §2.2, §5.2). `head` may still be incomplete.
 ErrorCode check_lines(std::string_view head) {
+    // So that whoever speaks something else needn't wait for his deadline.
+    if (!head.empty() && !std::isalpha(static_cast<unsigned char>(head.front())))
+        return beast_http::error::bad_method;
     for (auto at = head.find('\n'); at != head.npos; at = head.find('\n', at + 1)) {
         if (at == 0 || head[at - 1] != '\r') return beast_http::error::bad_line_ending;
         if (at + 1 < head.size() && (head[at + 1] == ' ' || head[at + 1] == '\t'))
@@ -254,23 +257,29 @@ Task<ErrorCode> Connection::wait_for_bytes() {
     co_return co_await fill_buffer(kFirstRead);
 }
 
+// The parser is given whole heads only: of one that comes in pieces it takes the fields one by one,
+// and its limit is that of the rest alone. What has no end is bounded by the buffer.
 Task<ErrorCode> Connection::read_head(Parser& parser) {
     forget_piece();
+    constexpr std::string_view kEnd = "\r\n\r\n";
+    std::size_t searched = 0;
     while (true) {
-        if (has_bytes()) {
-            std::string_view bytes(static_cast<const char*>(buffer_.data().data()), buffer_.size());
-            auto end = bytes.find("\r\n\r\n");
-            auto shape = check_lines(bytes.substr(0, end == bytes.npos ? bytes.size() : end + 2));
-            if (shape) co_return shape;
+        std::string_view bytes(static_cast<const char*>(buffer_.data().data()), buffer_.size());
+        auto end = bytes.find(kEnd, searched);
+        auto shape = check_lines(bytes.substr(0, end == bytes.npos ? bytes.size() : end + 2));
+        if (shape) co_return shape;
+        if (end != bytes.npos) {
             ErrorCode failure;
             buffer_.consume(parser.put(buffer_.data(), failure));
-            if (failure && failure != beast_http::error::need_more) co_return failure;
-            if (parser.is_header_done()) co_return ErrorCode();
+            if (parser.is_header_done() || (failure && failure != beast_http::error::need_more))
+                co_return failure;
+            co_return beast_http::error::header_limit;
         }
+        searched = bytes.size() - std::min(bytes.size(), kEnd.size() - 1);
         auto failure = co_await fill_buffer(kFirstRead);
         if (failure == asio::error::eof)
-            co_return parser.got_some() || has_bytes() ? beast_http::error::partial_message
-                                                       : beast_http::error::end_of_stream;
+            co_return has_bytes() ? beast_http::error::partial_message
+                                  : beast_http::error::end_of_stream;
         if (failure) co_return failure;
     }
 }

@@ -230,8 +230,6 @@ Task<std::optional<Response>> Session::read_api_body(Request& request, BodyReade
     }
     api_body_ = std::move(*body);
     request.raw.body = api_body_;
-    connection_.enter(Phase::answering);
-    connection_.expires_never();
     co_return std::nullopt;
 }
 

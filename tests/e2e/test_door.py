@@ -198,6 +198,11 @@ class Https(TestCase):
                        check=True, capture_output=True)
         return path
 
+    @staticmethod
+    def der(path):
+        with open(path) as file:
+            return ssl.PEM_cert_to_DER_cert(file.read())
+
     def seen(self):
         """The certificate that a client from elsewhere is shown."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -221,7 +226,7 @@ class Https(TestCase):
         self.live("r0")
         self.assertEqual(m.cli("check").returncode, 0)
         before = self.seen()
-        self.assertEqual(before, ssl.PEM_cert_to_DER_cert(open(first + ".crt").read()))
+        self.assertEqual(before, self.der(first + ".crt"))
         # The proxy forwards hooks to it all the same.
         connection = http.client.HTTPConnection("127.0.0.1", m.proxy_port, timeout=10)
         connection.request("GET", "/hooks/nothing", headers={"Host": "hooks.example.com"})
@@ -234,7 +239,7 @@ class Https(TestCase):
         self.assertIn("does not fit the certificate", checked.stdout + checked.stderr)
         wait_for("the daemon to see it", lambda: self.seen() == before and "does not fit the certificate" in m.tail(), 20)
         os.replace(second + ".key", first + ".key")
-        wait_for("the new pair", lambda: self.seen() == ssl.PEM_cert_to_DER_cert(open(first + ".crt").read()), 20)
+        wait_for("the new pair", lambda: self.seen() == self.der(first + ".crt"), 20)
         self.assertNotEqual(self.seen(), before)
         self.assertEqual(m.cli("check").returncode, 0)
         self.assertEqual(m.json("reload")["ok"], True)
