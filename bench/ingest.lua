@@ -35,7 +35,11 @@ function request()
   for _, place in ipairs(places) do ffi.copy(bytes + place, id, 40) end
   crypto.HMAC(crypto.EVP_sha256(), key, #key, bytes, #body, digest, length)
   for i = 0, 31 do text[i + 1] = hex[digest[i]] end
-  if spoil then text[1] = text[1] == "00" and "01" or "00" end
+  if spoil then
+    text[1] = text[1] == "00" and "01" or "00"
+    -- From many addresses, so that no limit spares the server the work.
+    headers["X-Forwarded-For"] = string.format("10.%d.%d.%d", count / 65536 % 256, count / 256 % 256, count % 256)
+  end
   headers["X-GitHub-Delivery"] = id
   headers["X-Hub-Signature-256"] = "sha256=" .. table.concat(text)
   return wrk.format("POST", os.getenv("URL_PATH"), headers, ffi.string(bytes, #body))

@@ -83,15 +83,18 @@ std::string absolute(const std::string& path) {
 // A copy of the last belay.toml without errors, for a start with a broken one.
 constexpr const char* kValidCopy = "/belay.toml.valid";
 
-void keep_valid(const std::string& config_path, const std::string& state) {
+// False where belay.toml has errors or isn't there.
+bool keep_valid(const std::string& config_path, const std::string& state) {
     auto text = sys::read_file(config_path, 1 << 20);
+    if (!text) return false;
     auto kept = sys::read_file(state + kValidCopy, 1 << 20);
-    if (!text || (kept && *kept == *text)) return;
+    if (kept && *kept == *text) return true;
     auto loaded = config::make_source(config_path)->load();
-    if (!loaded.server) return;
+    if (!loaded.server) return false;
     auto written = sys::write_file(state + kValidCopy, *text, 0600);
     if (!written)
         log::warning("the valid configuration was not kept", {{"error", written.error().message}});
+    return true;
 }
 
 // What a broken belay.toml was before: where its state lies can still be read of most, and there
@@ -139,6 +142,7 @@ class Daemon {
                                             server_.uids.first, server_.uids.last})),
           releases_(release::make_releases({server_.state})),
           prober_(health::make_prober(loop_.get_executor(), *timers_)),
+          log_bounds_(loop_.get_executor(), *timers_, server_.state),
           engine_(engine::make_engine(world(), engine_options(), hooks())),
           signals_(loop_.get_executor(), SIGTERM, SIGINT, SIGHUP) {}
 
@@ -195,8 +199,10 @@ class Daemon {
         hooks.open_listeners = [this](domain::ServerConfig server,
                                       std::vector<std::string> app_listens) {
             if (http_) configure_doors(server);
-            keep_valid(config_path_, server_.state);
-            return data_plane_.open_listeners(traffic_, std::move(server), std::move(app_listens));
+            // What a broken file asks for is not known: nothing is closed for it.
+            const bool valid = keep_valid(config_path_, server_.state);
+            return data_plane_.open_listeners(traffic_, std::move(server), std::move(app_listens),
+                                              valid);
         };
         hooks.proxy_pid = [this] { return data_plane_.pid(); };
         hooks.on_other_run = [this](const ports::RunInfo& info) {
@@ -222,6 +228,7 @@ class Daemon {
         if (!adopted)
             log::error("what runs could not be read", {{"error", adopted.error().message}});
         data_plane_.on_restarted([this] { tasks_.spawn("listeners", reload()); });
+        log_bounds_.start();
         auto proxy = co_await data_plane_.start(server_);
         if (!proxy) log::error(proxy.error().message);
         traffic_.start();
@@ -297,15 +304,7 @@ class Daemon {
         http_ = std::make_unique<http::Server>(loop_.get_executor(), *engine_, forge::table(),
                                                store_.get(), options);
         http_->start(listeners);
-        tasks_.spawn("logs", bound_logs());
         log::info("belay is ready", {{"listen", server_.listen}, {"socket", server_.socket}});
-    }
-
-    Task<void> bound_logs() {
-        while (!stopping_) {
-            bound_app_logs(server_.state);
-            co_await timers_->sleep(Millis{60'000});
-        }
     }
 
     bool anything_runs() {
@@ -377,6 +376,7 @@ class Daemon {
     std::unique_ptr<ports::Stages> stages_;
     std::unique_ptr<ports::Releases> releases_;
     std::unique_ptr<ports::Prober> prober_;
+    LogBounds log_bounds_;
     std::unique_ptr<engine::Engine> engine_;
     asio::signal_set signals_;
     std::unique_ptr<ports::Store> store_;

@@ -54,8 +54,9 @@ int secret_set(Context&);
 int secret_list(Context&);
 int secret_rm(Context&);
 
-// hook_install.cpp, hook_deliver.cpp
+// hook_install.cpp, hook_test.cpp, hook_deliver.cpp
 int hook_install(Context&);
+int hook_test(Context&);
 int hook_deliver(Context&);
 
 }  // namespace belay::cli

@@ -327,7 +327,9 @@ Task<Result<void>> EngineCore::remove(std::string name, bool purge, std::string 
         if (!current || !purged) co_return (current ? purged : current).error();
         writes.emplace_back(ports::PurgeApp{name});
     }
-    co_return co_await services_.journal.save(std::move(writes), "removed");
+    auto saved = co_await services_.journal.save(std::move(writes), "removed");
+    co_await open_listeners();  // its own go
+    co_return saved;
 }
 
 Task<Result<ReloadReport>> EngineCore::reload() {

@@ -4,6 +4,7 @@
 
 #include "deployer.hpp"
 #include "services.hpp"
+#include "statuses.hpp"
 
 #include <belay/engine/engine.hpp>
 
@@ -134,11 +135,14 @@ class EngineCore final : public Engine {
                                     std::optional<domain::Change> change, domain::Trigger trigger);
     Task<std::vector<std::string>> tell_deployment(domain::Deployment deployment);
 
+    StatusSource status_source(const std::string& app);
+
     AppView view(const AppContext& app) const;
     domain::AppState state_of(const AppContext& app) const;
     std::vector<Secret> mask_of(const AppContext& app) const;
 
     Services services_;
+    Statuses statuses_;
     std::map<std::string, std::unique_ptr<AppContext>> apps_;
     std::int64_t last_deployment_ = 0;
     std::int64_t last_delivery_ = 0;

@@ -7,6 +7,7 @@
 #include <belay/engine/api.hpp>
 #include <belay/ports/store.hpp>
 
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -14,6 +15,12 @@
 #include <vector>
 
 namespace belay::engine {
+
+// What a batch has to tell the world outside: written with it, and called once it is durable.
+struct Announcement {
+    std::vector<ports::Write> writes;
+    std::function<void()> committed;
+};
 
 // Loop thread only.
 class Journal {
@@ -38,11 +45,17 @@ class Journal {
 
     [[nodiscard]] async::Subscription subscribe(EventSink sink);
 
+    // Asked for each batch before it is written.
+    void announce_with(std::function<Announcement(const std::vector<ports::Write>&)> announce) {
+        announce_ = std::move(announce);
+    }
+
   private:
     async::Timers& timers_;
     ports::Store* store_ = nullptr;
     std::string problem_ = "the database is not open yet";
     std::list<std::shared_ptr<EventSink>> sinks_;
+    std::function<Announcement(const std::vector<ports::Write>&)> announce_;
 };
 
 }  // namespace belay::engine

@@ -20,10 +20,6 @@ Error read_error(const Connection& connection, ErrorCode failure) {
 
 }  // namespace
 
-BodyReader::BodyReader(Connection& connection, Parser& parser, Scratch& scratch,
-                       const Options& options)
-    : connection_(connection), parser_(parser), scratch_(scratch), options_(options) {}
-
 std::optional<std::uint64_t> BodyReader::length() const {
     if (parser_.chunked()) return std::nullopt;
     if (auto announced = parser_.content_length()) return *announced;
@@ -55,6 +51,14 @@ Task<Result<void>> BodyReader::begin() {
     co_return Result<void>();
 }
 
+std::optional<std::string_view> BodyReader::whole() {
+    auto announced = length();
+    if (begun_ || !announced) return std::nullopt;
+    auto bytes = connection_.take_buffered(*announced);
+    if (bytes) received_ = *announced;
+    return bytes;
+}
+
 Task<Result<std::string_view>> BodyReader::next(std::uint64_t limit, std::size_t most) {
     if (done()) co_return std::string_view();
     if (!begun_) {
@@ -65,9 +69,9 @@ Task<Result<std::string_view>> BodyReader::next(std::uint64_t limit, std::size_t
     ErrorCode failure;
     if (auto announced = length())
         failure = co_await connection_.read_raw(
-            scratch_, std::min<std::uint64_t>(*announced - received_, most), piece);
+            std::min<std::uint64_t>(*announced - received_, most), piece);
     else
-        failure = co_await connection_.read_chunked(scratch_, parser_, most, piece);
+        failure = co_await connection_.read_chunked(parser_, most, piece);
     if (failure) co_return read_error(connection_, failure);
     received_ += piece.size();
     connection_.body_bytes = received_;

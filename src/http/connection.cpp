@@ -25,8 +25,6 @@ constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kBufferMax = 20 * 1024;
 // Most deliveries come whole with the first read.
 constexpr std::size_t kFirstRead = 16 * 1024;
-// An idle connection keeps no more than this.
-constexpr std::size_t kIdleBuffer = 4 * 1024;
 // So many pieces of one body in a row, then others have their turn.
 constexpr int kPiecesInARow = 4;
 const ErrorCode kExpired = asio::error::operation_aborted;
@@ -44,14 +42,24 @@ ErrorCode check_lines(std::string_view head) {
 
 }  // namespace
 
-Connection::Connection(Socket socket, Peer peer, const Address& address)
+Connection::Connection(Socket socket, Peer peer, const Address& address, Scratch& scratch)
     : client(address),
+      scratch_(scratch),
       socket_(std::move(socket)),
       timer_(socket_.get_executor()),
       buffer_(kBufferMax),
       peer_(peer),
       address_(address) {
     enter(Phase::opening);
+}
+
+Connection::~Connection() {
+    scratch_.buffered -= counted_;
+}
+
+void Connection::count_buffer() {
+    scratch_.buffered += buffer_.capacity() - counted_;
+    counted_ = buffer_.capacity();
 }
 
 // Reading a body is still the wait that began with its head.
@@ -224,6 +232,7 @@ Task<ErrorCode> Connection::fill_buffer(std::size_t most) {
     auto room = std::min(most, buffer_.max_size() - buffer_.size());
     if (room == 0) co_return beast_http::error::buffer_overflow;
     auto place = buffer_.prepare(room);
+    count_buffer();
     std::size_t count = 0;
     auto failure = co_await read_some(static_cast<char*>(place.data()), room, count);
     buffer_.commit(count);
@@ -233,8 +242,11 @@ Task<ErrorCode> Connection::fill_buffer(std::size_t most) {
 Task<ErrorCode> Connection::wait_for_bytes() {
     forget_piece();
     if (has_bytes()) co_return ErrorCode();
-    // Nothing is held for those who say nothing.
-    if (buffer_.capacity() > kIdleBuffer) buffer_.shrink_to_fit();
+    // Nothing is held for those who say nothing, but where there are few it is soon needed again.
+    if (scratch_.buffered > Scratch::kMuchBuffered) {
+        buffer_.shrink_to_fit();
+        count_buffer();
+    }
     if (!tls_) {
         auto failure = co_await wait_on(Progress::wants_read);
         if (failure) co_return failure;
@@ -263,8 +275,14 @@ Task<ErrorCode> Connection::read_head(Parser& parser) {
     }
 }
 
-Task<ErrorCode> Connection::read_raw(Scratch& scratch, std::uint64_t most,
-                                     std::string_view& piece) {
+std::optional<std::string_view> Connection::take_buffered(std::uint64_t count) {
+    forget_piece();
+    if (buffer_.size() < count) return std::nullopt;
+    taken_ = static_cast<std::size_t>(count);
+    return std::string_view(static_cast<const char*>(buffer_.data().data()), taken_);
+}
+
+Task<ErrorCode> Connection::read_raw(std::uint64_t most, std::string_view& piece) {
     forget_piece();
     if (has_bytes()) {
         taken_ = static_cast<std::size_t>(std::min<std::uint64_t>(buffer_.size(), most));
@@ -273,12 +291,12 @@ Task<ErrorCode> Connection::read_raw(Scratch& scratch, std::uint64_t most,
     }
     std::size_t count = 0;
     auto room = static_cast<std::size_t>(std::min<std::uint64_t>(Scratch::kSize, most));
-    auto failure = co_await read_some(scratch.bytes.get(), room, count);
-    piece = {scratch.bytes.get(), count};
+    auto failure = co_await read_some(scratch_.bytes.get(), room, count);
+    piece = {scratch_.bytes.get(), count};
     co_return failure;
 }
 
-Task<ErrorCode> Connection::read_chunked(Scratch& scratch, Parser& parser, std::size_t most,
+Task<ErrorCode> Connection::read_chunked(Parser& parser, std::size_t most,
                                          std::string_view& piece) {
     forget_piece();
     piece = {};
@@ -286,12 +304,12 @@ Task<ErrorCode> Connection::read_chunked(Scratch& scratch, Parser& parser, std::
         bool more = !has_bytes();
         if (has_bytes()) {
             auto& body = parser.get().body();
-            body.data = scratch.bytes.get();
+            body.data = scratch_.bytes.get();
             body.size = most;
             ErrorCode failure;
             auto used = parser.put(buffer_.data(), failure);
             buffer_.consume(used);
-            piece = {scratch.bytes.get(), most - body.size};
+            piece = {scratch_.bytes.get(), most - body.size};
             if (failure && failure != beast_http::error::need_more &&
                 failure != beast_http::error::need_buffer)
                 co_return failure;

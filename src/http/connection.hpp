@@ -18,6 +18,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -30,18 +31,24 @@ using ErrorCode = boost::system::error_code;
 // What it is busy with: who may be closed to make room, and who at a stop.
 enum class Phase { opening, idle, head, body, answering, streaming };
 
-// What a read may fill: one for all connections, as most of them wait most of the time. Nothing in
-// it outlives a co_await.
+// What all connections share.
 struct Scratch {
+    // What a read may fill: one for all, as most of them wait most of the time. Nothing in it
+    // outlives a co_await.
     static constexpr std::size_t kSize = std::size_t{64} * 1024;
     std::unique_ptr<char[]> bytes = std::make_unique<char[]>(kSize);
+    // In the connections' own buffers. While it is little, idle ones keep theirs.
+    static constexpr std::size_t kMuchBuffered = std::size_t{2} * 1024 * 1024;
+    std::size_t buffered = 0;
 };
 
 // Loop thread only. Every operation ends when the deadline passes; `expired()` tells that from
 // other failures.
 class Connection : public std::enable_shared_from_this<Connection> {
   public:
-    Connection(Socket socket, Peer peer, const Address& address);
+    // The scratch outlives it.
+    Connection(Socket socket, Peer peer, const Address& address, Scratch& scratch);
+    ~Connection();
 
     const Peer& peer() const { return peer_; }
     // The other end of the socket; zero for a local one.
@@ -73,12 +80,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     // bad_line_ending or bad_obs_fold also for what some servers take for the end of a line, and
     // others don't.
     Task<ErrorCode> read_head(Parser& parser);
+    // The next `count` bytes where all of them have come with the head; valid until the next read.
+    std::optional<std::string_view> take_buffered(std::uint64_t count);
     // Up to `most` bytes of what follows the head, without looking at them. They lie in the buffer
     // or in the scratch, until the next read or co_await.
-    Task<ErrorCode> read_raw(Scratch& scratch, std::uint64_t most, std::string_view& piece);
-    // The next piece of a body in chunks, into the scratch; empty at its end.
-    Task<ErrorCode> read_chunked(Scratch& scratch, Parser& parser, std::size_t most,
-                                 std::string_view& piece);
+    Task<ErrorCode> read_raw(std::uint64_t most, std::string_view& piece);
+    // The next piece of a body in chunks, in the scratch; empty at its end.
+    Task<ErrorCode> read_chunked(Parser& parser, std::size_t most, std::string_view& piece);
     Task<ErrorCode> write(std::string head, std::string body);
     // Ends our side, then reads and drops what still comes, so that the peer sees the answer and no
     // reset.
@@ -106,7 +114,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Task<ErrorCode> write_all(std::string_view bytes);
     Task<ErrorCode> fill_buffer(std::size_t most);
     void forget_piece();
+    void count_buffer();
 
+    Scratch& scratch_;
     Socket socket_;
     std::unique_ptr<TlsSession> tls_;
     boost::asio::steady_timer timer_;
@@ -116,6 +126,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool closed_ = false;
     bool on_pool_ = false;  // its socket is another thread's
     boost::beast::flat_buffer buffer_;
+    std::size_t counted_ = 0;  // of the buffer, in the scratch's sum
     std::size_t taken_ = 0;    // of the buffer, by the last piece
     int without_waiting_ = 0;  // reads since the loop had its turn
     ErrorCode socket_error_;

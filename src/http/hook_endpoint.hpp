@@ -25,8 +25,10 @@ class HookEndpoint {
 
   private:
     struct Delivery;
+    struct Understood;
+    struct Parse;
     Task<Result<void>> receive(Delivery& delivery, BodyReader& reader);
-    Task<Result<domain::Push>> read(Delivery& delivery);
+    Task<Result<Understood>> read(Delivery& delivery);
     Task<Response> accept(Delivery& delivery);
     Response refuse(const Delivery& delivery, int status, Error error);
 

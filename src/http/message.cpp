@@ -124,7 +124,8 @@ Response problem(const Error& error) {
 }
 
 Response wait_first(Seconds wait) {
-    auto response = problem(429, "limit", "too many requests; wait before the next one");
+    static const auto answer = problem(429, "limit", "too many requests; wait before the next one");
+    auto response = answer;
     response.headers.emplace_back("Retry-After", fmt::to_string(wait.count()));
     return response;
 }

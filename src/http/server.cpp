@@ -72,7 +72,6 @@ class Server::Core {
                   guard_,
                   tasks_,
                   limits_,
-                  scratch_,
                   tls_,
                   options_.trusted_proxies,
                   handshakes_} {}
@@ -99,11 +98,11 @@ class Server::Core {
     asio::any_io_executor executor_;
     Options options_;
     std::unique_ptr<async::Timers> timers_;
+    Scratch scratch_;  // outlives the connections, which tasks hold
     asio::thread_pool pool_{1};
     asio::thread_pool handshakes_{1};
     async::TaskGroup tasks_;
     Limits limits_;
-    Scratch scratch_;
     TlsFiles tls_;
     Refusals refusals_;
     HookEndpoint hooks_;
@@ -150,7 +149,7 @@ Task<void> Server::Core::accept(Acceptor& acceptor, bool local) {
         if (!local) ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         auto peer = local ? local_peer(socket.native_handle(), options_.deploy_group) : Peer();
         auto address = local ? Address() : peer_address(socket.native_handle());
-        auto connection = std::make_shared<Connection>(std::move(socket), peer, address);
+        auto connection = std::make_shared<Connection>(std::move(socket), peer, address, scratch_);
         connection->client_known = !is_one_of(options_.trusted_proxies, address);
         tasks_.spawn("session", session(std::move(connection)));
     }

@@ -99,7 +99,7 @@ Task<bool> Session::one_request() {
     connection_.enter(Phase::answering);
     connection_.expires_never();
     auto request = request_of(parser);
-    BodyReader reader(connection_, parser, shared_.scratch, options_);
+    BodyReader reader(connection_, parser, options_);
     if (!request.peer.local)
         if (auto wait = shared_.limits.shut_out(request.client)) {
             auto response = wait_first(*wait);

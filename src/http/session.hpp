@@ -18,7 +18,6 @@ struct Shared {
     Guard& guard;
     async::TaskGroup& tasks;
     Limits& limits;
-    Scratch& scratch;
     TlsFiles& tls;
     const std::vector<Cidr>& trusted_proxies;
     boost::asio::thread_pool& handshakes;

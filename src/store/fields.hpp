@@ -9,6 +9,7 @@
 #include <belay/domain/deployment.hpp>
 #include <belay/domain/push.hpp>
 #include <belay/domain/release.hpp>
+#include <belay/ports/outbox.hpp>
 
 #include <concepts>
 #include <limits>
@@ -74,6 +75,12 @@ inline auto parse_word(std::string_view text, const domain::Role&) {
 }
 inline auto parse_word(std::string_view text, const domain::ReleaseState&) {
     return domain::parse_release_state(text);
+}
+inline auto parse_word(std::string_view text, const ports::OutgoingKind&) {
+    return ports::parse_outgoing_kind(text);
+}
+inline auto parse_word(std::string_view text, const ports::OutgoingState&) {
+    return ports::parse_outgoing_state(text);
 }
 inline std::optional<domain::RefType> parse_word(std::string_view text, const domain::RefType&) {
     if (text == to_string(domain::RefType::branch)) return domain::RefType::branch;

@@ -246,7 +246,28 @@ CREATE INDEX answers_of_scope ON answers (scope, at);
 CREATE INDEX answers_at ON answers (at);
 )sql";
 
-constexpr std::array<const char*, 2> kMigrations{kFirst, kAccess};
+constexpr const char* kOutbox = R"sql(
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    app TEXT NOT NULL,
+    key TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    last_error TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    next_at INTEGER NOT NULL,
+    finished_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX outbox_waiting ON outbox (kind, destination, id) WHERE state = 'waiting';
+CREATE INDEX outbox_key ON outbox (kind, destination, key);
+CREATE INDEX outbox_finished ON outbox (finished_at) WHERE finished_at > 0;
+)sql";
+
+constexpr std::array<const char*, 3> kMigrations{kFirst, kAccess, kOutbox};
 
 Result<int> number(Connection& connection, const std::string& pragma) {
     auto text = connection.value("PRAGMA " + pragma);

@@ -246,4 +246,52 @@ Found<ports::PutAnswer> answer(Connection& connection, const std::string& scope,
     return find<ports::PutAnswer>(connection, sql, scope, key, now - ports::kAnswersAge);
 }
 
+List<ports::Destination> waiting_destinations(Connection& connection) {
+    auto query = connection.query(
+        "SELECT DISTINCT kind, destination FROM outbox WHERE state = 'waiting' ORDER BY kind, "
+        "destination");
+    std::vector<ports::Destination> found;
+    while (true) {
+        auto row = query.step();
+        if (!row) return row.error();
+        if (!*row) return found;
+        ports::Destination destination;
+        auto complaint = take(query, destination.kind);
+        if (!complaint.empty()) return Error{Errc::internal, "the database's outbox: " + complaint};
+        take(query, destination.name);
+        found.push_back(std::move(destination));
+    }
+}
+
+List<ports::Outgoing> waiting_outgoing(Connection& connection,
+                                       const ports::Destination& destination, int limit) {
+    static const auto sql = "SELECT id, " + column_list<ports::Outgoing>() +
+                            " FROM outbox WHERE state = 'waiting' AND kind = ? AND destination = "
+                            "? ORDER BY id LIMIT ?";
+    auto query = connection.query(sql);
+    bind_all(query, destination.kind, destination.name, bounded(limit));
+    std::vector<ports::Outgoing> found;
+    while (true) {
+        auto row = query.step();
+        if (!row) return row.error();
+        if (!*row) return found;
+        auto id = query.next_integer();
+        found.push_back(read_record<ports::Outgoing>(query));
+        found.back().id = id;
+    }
+}
+
+Result<TimePoint> last_sent(Connection& connection, const ports::Destination& destination,
+                            const std::string& key) {
+    auto query = connection.query(
+        "SELECT coalesce(max(finished_at), 0) FROM outbox WHERE kind = ? AND destination = ? AND "
+        "key = ? AND state = 'sent'");
+    bind_all(query, destination.kind, destination.name, key);
+    auto row = query.step();
+    if (!row) return row.error();
+    TimePoint at{};
+    take(query, at);
+    return at;
+}
+
 }  // namespace belay::store

@@ -304,6 +304,28 @@ struct Columns<ports::PutAnswer> {
     }
 };
 
+// Without its id, which the database assigns.
+template <>
+struct Columns<ports::Outgoing> {
+    static constexpr std::string_view kTable = "outbox";
+
+    template <class Row, class Visit>
+    static void columns(Row& row, Visit&& visit) {
+        visit("kind", row.kind);
+        visit("destination", row.destination);
+        visit("app", row.app);
+        visit("key", row.key);
+        visit("message_id", row.message_id);
+        visit("payload", row.payload);
+        visit("state", row.state);
+        visit("attempts", row.attempts);
+        visit("last_error", row.last_error);
+        visit("created_at", row.created_at);
+        visit("next_at", row.next_at);
+        visit("finished_at", row.finished_at);
+    }
+};
+
 template <>
 struct Columns<ports::PutRefSeen> {
     static constexpr std::string_view kTable = "refs_seen";

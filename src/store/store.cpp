@@ -147,6 +147,23 @@ class SqliteStore final : public ports::Store {
         };
         return read(std::move(work));
     }
+    Task<List<ports::Destination>> waiting_destinations() override {
+        auto work = [](Connection& connection) { return store::waiting_destinations(connection); };
+        return read(std::move(work));
+    }
+    Task<List<ports::Outgoing>> waiting_outgoing(ports::Destination destination,
+                                                 int limit) override {
+        auto work = [destination, limit](Connection& connection) {
+            return store::waiting_outgoing(connection, destination, limit);
+        };
+        return read(std::move(work));
+    }
+    Task<Result<TimePoint>> last_sent(ports::Destination destination, std::string key) override {
+        auto work = [destination, key](Connection& connection) {
+            return store::last_sent(connection, destination, key);
+        };
+        return read(std::move(work));
+    }
 
     Task<Result<std::int64_t>> prune(TimePoint before, int keep_newest) override {
         auto work = [this, before, keep_newest]() -> Result<std::int64_t> {

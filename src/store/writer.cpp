@@ -1,5 +1,7 @@
 #include "writer.hpp"
 
+#include "writes.hpp"
+
 #include <belay/base/log.hpp>
 
 #include <fmt/format.h>
@@ -83,12 +85,53 @@ Error Writer::give_up(Error error) {
     return error;
 }
 
-Result<ports::Committed> Writer::apply(const std::vector<ports::Write>& batch,
-                                       LastVersions* later) {
-    LastVersions own;
+Writer::Results Writer::commit(const Group& group) {
+    auto results = commit_at_once(group);
+    return results ? std::move(*results) : commit_apart(group);
+}
+
+// As nearly always nothing fails. None where one batch is to blame: nothing is written then.
+std::optional<Writer::Results> Writer::commit_at_once(const Group& group) {
+    auto begun = begin();
+    if (!begun) return Results(group.size(), begun.error());
+    auto failed = [&](const Error& error) -> std::optional<Results> {
+        const bool fault = connection_.fault() != Fault::none;
+        auto known = give_up(error);
+        if (fault) return Results(group.size(), known);
+        return std::nullopt;
+    };
+    Results results;
+    LastVersions later;
+    for (const auto* batch : group) {
+        const bool waits = may_wait(*batch);
+        auto written = waits ? Result<void>() : later.write(connection_);
+        if (!written) return failed(written.error());
+        auto applied = apply_batch(connection_, *batch, waits ? &later : nullptr);
+        if (!applied) return failed(applied.error());
+        results.push_back(std::move(applied));
+    }
+    auto written = later.write(connection_);
+    if (!written) return failed(written.error());
+    return finish(std::move(results));
+}
+
+// Each can be undone by itself, at the price of a copy of every page that it changes.
+Writer::Results Writer::commit_apart(const Group& group) {
+    auto begun = begin();
+    if (!begun) return Results(group.size(), begun.error());
+    Results results;
+    for (const auto* batch : group) {
+        results.push_back(apply_apart(*batch));
+        if (connection_.fault() != Fault::none)
+            return Results(group.size(), give_up(results.back().error()));
+    }
+    return finish(std::move(results));
+}
+
+Result<ports::Committed> Writer::apply_apart(const std::vector<ports::Write>& batch) {
     auto opened = connection_.query("SAVEPOINT batch").run();
     if (!opened) return opened.error();
-    auto applied = apply_batch(connection_, batch, later ? &own : nullptr);
+    auto applied = apply_batch(connection_, batch, nullptr);
     // After a storage fault the whole group is given up; SQLite may have undone the transaction by
     // itself.
     if (connection_.fault() != Fault::none) return applied;
@@ -98,40 +141,10 @@ Result<ports::Committed> Writer::apply(const std::vector<ports::Write>& batch,
     }
     auto closed = connection_.query("RELEASE batch").run();
     if (!closed) return closed.error();
-    if (applied && later) later->take(own);
     return applied;
 }
 
-std::vector<Result<ports::Committed>> Writer::commit(
-    const std::vector<const std::vector<ports::Write>*>& group) {
-    auto results = commit_together(group, true);
-    if (!results) results = commit_together(group, false);
-    return std::move(*results);
-}
-
-std::optional<Writer::Results> Writer::commit_together(const Group& group, bool rows_wait) {
-    auto all_failed = [&](const Error& error) {
-        return Results(group.size(), Result<ports::Committed>(error));
-    };
-    auto begun = begin();
-    if (!begun) return all_failed(begun.error());
-    Results results;
-    LastVersions later;
-    auto write_rows = [&]() -> std::optional<Results> {
-        auto written = later.write(connection_);
-        if (written) return Results();
-        const bool fault = connection_.fault() != Fault::none;
-        auto error = give_up(written.error());
-        return fault ? std::optional(all_failed(error)) : std::nullopt;
-    };
-    for (const auto* batch : group) {
-        const bool waits = rows_wait && may_wait(*batch);
-        if (!waits)
-            if (auto written = write_rows(); !written || !written->empty()) return written;
-        results.push_back(apply(*batch, waits ? &later : nullptr));
-        if (connection_.fault() != Fault::none) return all_failed(give_up(results.back().error()));
-    }
-    if (auto written = write_rows(); !written || !written->empty()) return written;
+Writer::Results Writer::finish(Results results) {
     auto ended = end();
     if (ended) return results;
     for (auto& result : results)

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "sqlite.hpp"
-#include "writes.hpp"
 
 #include <belay/ports/store.hpp>
 
@@ -35,9 +34,11 @@ class Writer {
     Writer(const Writer&) = delete;
     Writer& operator=(const Writer&) = delete;
 
+    using Results = std::vector<Result<ports::Committed>>;
+    using Group = std::vector<const std::vector<ports::Write>*>;
+
     // One result a batch, in order. When it returns, what succeeded is on disk.
-    std::vector<Result<ports::Committed>> commit(
-        const std::vector<const std::vector<ports::Write>*>& group);
+    Results commit(const Group& group);
     Result<std::int64_t> prune(TimePoint before, int keep_newest);
 
     // The write-ahead log is due to be carried over. Apart from commit(), so that nobody waits for
@@ -48,13 +49,10 @@ class Writer {
 
   private:
     Result<void> begin();
-    using Results = std::vector<Result<ports::Committed>>;
-    using Group = std::vector<const std::vector<ports::Write>*>;
-
-    // One transaction; none where a row that waited can't be written, so that nobody knows whose it
-    // was.
-    std::optional<Results> commit_together(const Group& group, bool rows_wait);
-    Result<ports::Committed> apply(const std::vector<ports::Write>& batch, LastVersions* later);
+    std::optional<Results> commit_at_once(const Group& group);
+    Results commit_apart(const Group& group);
+    Result<ports::Committed> apply_apart(const std::vector<ports::Write>& batch);
+    Results finish(Results results);
     Result<void> end();
     // Undoes the open transaction, and after an I/O error or damage refuses all further writes.
     Error give_up(Error error);

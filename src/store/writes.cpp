@@ -43,6 +43,14 @@ constexpr std::string_view kDropAnswers = R"sql(
 DELETE FROM answers WHERE scope = ?1
     AND at < (SELECT at FROM answers WHERE scope = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2 - 1))sql";
 
+constexpr std::string_view kPruneOutbox = R"sql(
+DELETE FROM outbox WHERE id IN (
+    SELECT id FROM outbox WHERE finished_at > 0 AND finished_at < ?1 LIMIT 500))sql";
+constexpr std::string_view kDropOldest = R"sql(
+UPDATE outbox SET state = 'dropped', finished_at = ?4, last_error = ?5
+WHERE id IN (SELECT id FROM outbox WHERE state = 'waiting' AND kind = ?1 AND destination = ?2
+             ORDER BY id DESC LIMIT -1 OFFSET ?3))sql";
+
 template <class... Values>
 Result<void> run(Connection& connection, std::string_view sql, const Values&... values) {
     auto query = connection.query(sql);
@@ -191,6 +199,50 @@ class Applier {
                    write.key);
     }
 
+    Result<void> operator()(const ports::AddOutgoing& write) {
+        static const auto insert =
+            fmt::format("INSERT INTO outbox ({}) VALUES ({})", column_list<ports::Outgoing>(),
+                        placeholders<ports::Outgoing>());
+        const auto& outgoing = write.outgoing;
+        if (write.once) {
+            auto known = connection_.query(
+                "SELECT 1 FROM outbox WHERE kind = ? AND destination = ? AND key = ? LIMIT 1");
+            bind_all(known, outgoing.kind, outgoing.destination, outgoing.key);
+            auto row = known.step();
+            if (!row) return row.error();
+            if (*row) return {};
+        }
+        {
+            auto query = connection_.query(insert);
+            bind_record(query, outgoing);
+            auto added = query.run();
+            if (!added) return added;
+        }
+        static const auto why = fmt::format("more than {} were waiting", ports::kOutgoingKept);
+        return run(connection_, kDropOldest, outgoing.kind, outgoing.destination,
+                   ports::kOutgoingKept, outgoing.created_at, why);
+    }
+
+    Result<void> operator()(const ports::PutOutgoing& write) {
+        static const auto update = [] {
+            std::string text = "UPDATE outbox SET ";
+            std::string_view separator;
+            for (auto name : column_names<ports::Outgoing>()) {
+                text.append(separator).append("\"").append(name).append("\" = ?");
+                separator = ", ";
+            }
+            return text + " WHERE id = ?";
+        }();
+        auto query = connection_.query(update);
+        bind_record(query, write.outgoing);
+        bind_all(query, write.outgoing.id);
+        auto done = query.run();
+        if (!done) return done;
+        if (connection_.changes() != 0) return {};
+        return Error{Errc::not_found,
+                     fmt::format("message {} is not in the outbox", write.outgoing.id)};
+    }
+
     Result<void> operator()(const ports::PurgeApp& write) {
         // Configurations are shared by their hash: only those that nobody else refers to go.
         constexpr std::string_view kStatements[] = {
@@ -204,6 +256,7 @@ class Applier {
             "DELETE FROM runs WHERE app = ?",
             "DELETE FROM refs_seen WHERE app = ?",
             "DELETE FROM events WHERE app = ?",
+            "DELETE FROM outbox WHERE app = ?",
             "DELETE FROM apps WHERE name = ?",
         };
         for (auto sql : kStatements) {
@@ -254,32 +307,17 @@ Result<std::int64_t> prune_deployments(Connection& connection, TimePoint before,
 }  // namespace
 
 bool LastVersions::take(const ports::Write& write) {
-    if (const auto* deployment = std::get_if<ports::PutDeployment>(&write)) {
+    if (const auto* deployment = std::get_if<ports::PutDeployment>(&write))
         deployments_[deployment->deployment.id.value] = deployment;
-    } else if (const auto* app = std::get_if<ports::PutApp>(&write)) {
+    else if (const auto* app = std::get_if<ports::PutApp>(&write))
         apps_[app->app.name] = app;
-    } else if (const auto* config = std::get_if<ports::PutConfig>(&write)) {
+    else if (const auto* config = std::get_if<ports::PutConfig>(&write))
         configs_[config->hash] = config;
-    } else if (const auto* seen = std::get_if<ports::PutRefSeen>(&write)) {
+    else if (const auto* seen = std::get_if<ports::PutRefSeen>(&write))
         refs_[{seen->app, seen->ref}] = seen;
-    } else {
+    else
         return false;
-    }
     return true;
-}
-
-// The keys view the writes that they stand for, so they go with them.
-void LastVersions::take(const LastVersions& newer) {
-    auto put = [](auto& into, const auto& from) {
-        for (const auto& [key, write] : from) {
-            into.erase(key);
-            into.emplace(key, write);
-        }
-    };
-    put(deployments_, newer.deployments_);
-    put(apps_, newer.apps_);
-    put(configs_, newer.configs_);
-    put(refs_, newer.refs_);
 }
 
 Result<void> LastVersions::write(Connection& connection) {
@@ -328,7 +366,9 @@ Result<std::int64_t> prune_step(Connection& connection, TimePoint before, int ke
     if (!runs) return runs;
     auto audit = remove(connection, kPruneAudit, before);
     if (!audit) return audit;
-    return *count + *deliveries + *events + *runs + *audit;
+    auto outbox = remove(connection, kPruneOutbox, before);
+    if (!outbox) return outbox;
+    return *count + *deliveries + *events + *runs + *audit + *outbox;
 }
 
 }  // namespace belay::store

@@ -19,7 +19,6 @@ class LastVersions {
   public:
     // False where the write has to be done at once.
     bool take(const ports::Write& write);
-    void take(const LastVersions& newer);
     Result<void> write(Connection& connection);
 
   private:

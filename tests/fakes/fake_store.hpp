@@ -38,11 +38,13 @@ struct FakeDisk {
     std::map<std::int64_t, domain::Token> tokens;
     std::map<std::int64_t, domain::AuditEntry> audit;
     std::map<std::pair<std::string, std::string>, ports::PutAnswer> answers;  // by scope and key
+    std::map<std::int64_t, ports::Outgoing> outbox;
     std::int64_t last_deployment = 0;
     std::int64_t last_delivery = 0;
     std::int64_t last_event = 0;
     std::int64_t last_token = 0;
     std::int64_t last_audit = 0;
+    std::int64_t last_outgoing = 0;
 };
 
 class FakeStore : public ports::Store {
@@ -236,6 +238,36 @@ class FakeStore : public ports::Store {
         if (found && found->at < now - ports::kAnswersAge) found.reset();
         co_return found;
     }
+    Task<Result<std::vector<ports::Destination>>> waiting_destinations() override {
+        co_await turn();
+        if (closed_) co_return closed();
+        std::set<ports::Destination> found;
+        for (const auto& [id, row] : disk_->outbox)
+            if (row.state == ports::OutgoingState::waiting)
+                found.insert({row.kind, row.destination});
+        co_return std::vector<ports::Destination>(found.begin(), found.end());
+    }
+    Task<Result<std::vector<ports::Outgoing>>> waiting_outgoing(ports::Destination destination,
+                                                                int limit) override {
+        co_await turn();
+        if (closed_) co_return closed();
+        std::vector<ports::Outgoing> found;
+        for (const auto& [id, row] : disk_->outbox)
+            if (row.state == ports::OutgoingState::waiting && row.kind == destination.kind &&
+                row.destination == destination.name && static_cast<int>(found.size()) < limit)
+                found.push_back(row);
+        co_return found;
+    }
+    Task<Result<TimePoint>> last_sent(ports::Destination destination, std::string key) override {
+        co_await turn();
+        if (closed_) co_return closed();
+        TimePoint last{};
+        for (const auto& [id, row] : disk_->outbox)
+            if (row.state == ports::OutgoingState::sent && row.kind == destination.kind &&
+                row.destination == destination.name && row.key == key)
+                last = std::max(last, row.finished_at);
+        co_return last;
+    }
 
     Task<Result<std::int64_t>> prune(TimePoint before, int keep_newest) override {
         co_await turn();
@@ -265,6 +297,9 @@ class FakeStore : public ports::Store {
             return run.ended_at > TimePoint{} && run.ended_at < before;
         });
         count += erase(disk.audit, [&](const auto& entry) { return entry.at < before; });
+        count += erase(disk.outbox, [&](const auto& row) {
+            return row.finished_at > TimePoint{} && row.finished_at < before;
+        });
         co_return count;
     }
 
@@ -430,6 +465,39 @@ class FakeStore : public ports::Store {
             committed.event_ids.push_back(event.id);
             return {};
         }
+        Result<void> operator()(const ports::AddOutgoing& write) const {
+            auto row = write.outgoing;
+            auto same_place = [&](const ports::Outgoing& other) {
+                return other.kind == row.kind && other.destination == row.destination;
+            };
+            if (write.once &&
+                std::any_of(disk.outbox.begin(), disk.outbox.end(), [&](const auto& other) {
+                    return same_place(other.second) && other.second.key == row.key;
+                }))
+                return {};
+            row.id = ++disk.last_outgoing;
+            disk.outbox[row.id] = row;
+            int waiting = 0;
+            for (auto at = disk.outbox.rbegin(); at != disk.outbox.rend(); ++at) {
+                auto& other = at->second;
+                if (!same_place(other) || other.state != ports::OutgoingState::waiting ||
+                    ++waiting <= ports::kOutgoingKept)
+                    continue;
+                other.state = ports::OutgoingState::dropped;
+                other.finished_at = row.created_at;
+                other.last_error =
+                    "more than " + std::to_string(ports::kOutgoingKept) + " were waiting";
+            }
+            return {};
+        }
+        Result<void> operator()(const ports::PutOutgoing& write) const {
+            auto at = disk.outbox.find(write.outgoing.id);
+            if (at == disk.outbox.end())
+                return Error{Errc::not_found, "message " + std::to_string(write.outgoing.id) +
+                                                  " is not in the outbox"};
+            at->second = write.outgoing;
+            return {};
+        }
         Result<void> operator()(const ports::PurgeApp& write) const {
             auto of_app = [&](const auto& row) { return row.app == write.app; };
             std::set<std::string> ours;
@@ -449,6 +517,7 @@ class FakeStore : public ports::Store {
             erase(disk.releases, of_app);
             erase(disk.runs, of_app);
             erase(disk.events, of_app);
+            erase(disk.outbox, of_app);
             std::erase_if(disk.refs_seen,
                           [&](const auto& row) { return row.first.first == write.app; });
             disk.apps.erase(write.app);

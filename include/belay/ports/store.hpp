@@ -8,6 +8,7 @@
 #include <belay/domain/event.hpp>
 #include <belay/domain/push.hpp>
 #include <belay/domain/release.hpp>
+#include <belay/ports/outbox.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -54,6 +55,15 @@ struct PutRefSeen {
 };
 struct AddEvent {  // the id is assigned on commit, in order
     domain::EventRecord event;
+};
+// The id is assigned on commit, in order. Beyond kOutgoingKept the oldest that waits for the same
+// destination is dropped.
+struct AddOutgoing {
+    Outgoing outgoing;
+    bool once = false;  // no change where the destination ever had this key
+};
+struct PutOutgoing {  // by its id; Errc::not_found where it is not stored
+    Outgoing outgoing;
 };
 // Removes the rows of an app that `belay remove --purge` ends.
 struct PurgeApp {
@@ -102,9 +112,10 @@ struct RemoveAnswer {
     std::string key;
 };
 
-using Write = std::variant<PutDelivery, PutDeployment, PutStage, AddProbes, PutRelease, PutRun,
-                           PutApp, PutConfig, PutRefSeen, AddEvent, PurgeApp, AddToken, PutTokenUse,
-                           RemoveToken, AddAudit, EndAudit, PutAnswer, RemoveAnswer>;
+using Write =
+    std::variant<PutDelivery, PutDeployment, PutStage, AddProbes, PutRelease, PutRun, PutApp,
+                 PutConfig, PutRefSeen, AddEvent, PurgeApp, AddToken, PutTokenUse, RemoveToken,
+                 AddAudit, EndAudit, PutAnswer, RemoveAnswer, AddOutgoing, PutOutgoing>;
 
 struct Committed {
     std::vector<std::int64_t> event_ids;   // of the batch's AddEvents, in order
@@ -183,12 +194,18 @@ class Store {
     // Not those that are older than kAnswersAge at `now`.
     virtual Task<Result<std::optional<PutAnswer>>> answer(std::string scope, std::string key,
                                                           TimePoint now) = 0;
+    // Where something waits to be sent.
+    virtual Task<Result<std::vector<Destination>>> waiting_destinations() = 0;
+    // What waits there, oldest first.
+    virtual Task<Result<std::vector<Outgoing>>> waiting_outgoing(Destination destination,
+                                                                 int limit) = 0;
+    // When something of this key was last sent there; 0: never.
+    virtual Task<Result<TimePoint>> last_sent(Destination destination, std::string key) = 0;
     // Deletes history beyond what is kept: deployments (with stages, probes, events) and deliveries
     // that ended before `before`, never the newest `keep_newest` of an app, and none whose release
     // may still run (neither pruned nor bad). A delivery stays as long as its deployment. Ended
-    // runs, events without a deployment and the audit go by their time. One call does a bounded
-    // amount of work: returns how many deployments, deliveries, events, runs and audit entries
-    // went; 0: nothing is left to do.
+    // runs, events without a deployment, the audit and what left the outbox go by their time. One
+    // call does a bounded amount of work: returns how many rows went; 0: nothing is left to do.
     virtual Task<Result<std::int64_t>> prune(TimePoint before, int keep_newest) = 0;
     // Commits what waits and closes the file.
     virtual Task<void> close() = 0;

@@ -172,7 +172,8 @@ TEST_F(Hook, SeesAReloadedLimit) {
     start();
     EXPECT_EQ(ask(tcp(), hook(push_body())).status, 413);
     on_loop([&] {
-        server_->set_hook_body(1000);
+        options_.hook_body = 1000;
+        EXPECT_TRUE(server_->configure(options_));
         return 0;
     });
     EXPECT_EQ(ask(tcp(), hook(push_body())).status, 202);

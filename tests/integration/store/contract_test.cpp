@@ -467,7 +467,8 @@ TYPED_TEST(StoreContract, PurgingAnAppTakesAllItsRowsAndNoOthers) {
                ports::PutDelivery{sample_delivery(1)}, ports::PutDelivery{delivery},
                ports::PutRelease{release}, ports::PutRun{sample_run(1)},
                ports::PutApp{sample_app()}, ports::PutRefSeen{"shop", "r", "c", at(1)},
-               ports::AddEvent{sample_event("mine")}, ports::AddEvent{event}});
+               ports::AddEvent{sample_event("mine")}, ports::AddEvent{event},
+               ports::AddOutgoing{sample_outgoing("shop", "a")}});
     this->put({ports::PurgeApp{"shop"}, ports::AddEvent{sample_event("removed")}});
 
     auto& store = *this->store_;
@@ -479,6 +480,7 @@ TYPED_TEST(StoreContract, PurgingAnAppTakesAllItsRowsAndNoOthers) {
     EXPECT_FALSE(this->run(store.config("cafe")));
     EXPECT_TRUE(this->run(store.config("shared")));
     EXPECT_TRUE(this->run(store.config("apart")));
+    EXPECT_TRUE(this->run(store.waiting_destinations()).empty());
     auto snapshot = this->run(store.snapshot());
     EXPECT_TRUE(snapshot.apps.empty() && snapshot.open_runs.empty());
     auto events = this->run(store.events(0, 9, "", DeploymentId{}));
@@ -647,6 +649,74 @@ TYPED_TEST(StoreContract, AnswersAreKeptForADayAndTheNewestOfEachCaller) {
     EXPECT_NE(this->run(store.answer("token 5", "0", at(3'000))), std::nullopt);
     this->put({ports::RemoveAnswer{"uid 0", "k"}});
     EXPECT_EQ(this->run(store.answer("uid 0", "k", at(3'000))), std::nullopt);
+}
+
+TYPED_TEST(StoreContract, TheOutboxKeepsWhatWaitsInOrderForEachDestination) {
+    const ports::Destination shop{ports::OutgoingKind::status, "shop"};
+    const ports::Destination ops{ports::OutgoingKind::alert, "ops"};
+    auto alert = sample_outgoing("ops", "c");
+    alert.kind = ports::OutgoingKind::alert;
+    this->put({ports::AddOutgoing{sample_outgoing("shop", "a")}, ports::AddOutgoing{alert},
+               ports::AddOutgoing{sample_outgoing("shop", "b")}});
+    this->reopen();
+    auto& store = *this->store_;
+    EXPECT_EQ(this->run(store.waiting_destinations()), (std::vector{ops, shop}));
+    auto waiting = this->run(store.waiting_outgoing(shop, 9));
+    EXPECT_EQ(this->run(store.waiting_outgoing(shop, 1)).size(), 1U);
+    ASSERT_EQ(waiting.size(), 2U);
+    EXPECT_LT(waiting[0].id, waiting[1].id);
+    auto expected = sample_outgoing("shop", "a");
+    expected.id = waiting[0].id;
+    EXPECT_EQ(waiting[0], expected);
+    EXPECT_EQ(waiting[1].key, "b");
+
+    auto sent = waiting[0];
+    sent.state = ports::OutgoingState::sent;
+    sent.finished_at = at(700);
+    auto merged = waiting[1];
+    merged.state = ports::OutgoingState::merged;
+    merged.finished_at = at(800);
+    this->put({ports::PutOutgoing{sent}, ports::PutOutgoing{merged}});
+    EXPECT_EQ(this->run(store.waiting_destinations()), (std::vector{ops}));
+    EXPECT_EQ(this->run(store.last_sent(shop, "a")), at(700));
+    EXPECT_EQ(this->run(store.last_sent(shop, "b")), at(0)) << "it was not sent itself";
+    EXPECT_EQ(this->run(store.last_sent(ops, "a")), at(0)) << "of another destination";
+    EXPECT_EQ(this->prune_all(at(701), 0), 1);
+    EXPECT_EQ(this->run(store.last_sent(shop, "a")), at(0));
+    sent.id = 4'000;
+    EXPECT_EQ(this->try_put({ports::PutOutgoing{sent}}).error().code, Errc::not_found);
+}
+
+TYPED_TEST(StoreContract, WhatIsToBeSaidOnceIsNotAddedAgain) {
+    const ports::Destination shop{ports::OutgoingKind::status, "shop"};
+    this->put({ports::AddOutgoing{sample_outgoing("shop", "a"), true}});
+    auto sent = this->run(this->store_->waiting_outgoing(shop, 9)).front();
+    sent.state = ports::OutgoingState::sent;
+    sent.finished_at = at(1);
+    this->put({ports::PutOutgoing{sent}});
+    this->put({ports::AddOutgoing{sample_outgoing("shop", "a"), true},
+               ports::AddOutgoing{sample_outgoing("blog", "a"), true},
+               ports::AddOutgoing{sample_outgoing("shop", "b"), true}});
+    auto waiting = this->run(this->store_->waiting_outgoing(shop, 9));
+    ASSERT_EQ(waiting.size(), 1U);
+    EXPECT_EQ(waiting[0].key, "b");
+    this->put({ports::AddOutgoing{sample_outgoing("shop", "a"), false}});
+    EXPECT_EQ(this->run(this->store_->waiting_outgoing(shop, 9)).size(), 2U);
+}
+
+TYPED_TEST(StoreContract, TheOldestBeyondTheOutboxsBoundIsDropped) {
+    const ports::Destination shop{ports::OutgoingKind::status, "shop"};
+    std::vector<Write> batch;
+    for (int i = 0; i < ports::kOutgoingKept; ++i)
+        batch.push_back(ports::AddOutgoing{sample_outgoing("shop", std::to_string(i))});
+    batch.push_back(ports::AddOutgoing{sample_outgoing("blog", "other")});
+    this->put(std::move(batch));
+    this->put({ports::AddOutgoing{sample_outgoing("shop", "new")}});
+    auto waiting = this->run(this->store_->waiting_outgoing(shop, 9'999));
+    ASSERT_EQ(waiting.size(), static_cast<std::size_t>(ports::kOutgoingKept));
+    EXPECT_EQ(waiting.front().key, "1");
+    EXPECT_EQ(waiting.back().key, "new");
+    EXPECT_EQ(this->run(this->store_->waiting_destinations()).size(), 2U);
 }
 
 TYPED_TEST(StoreContract, AClosedStoreAnswersUnavailable) {

@@ -212,4 +212,19 @@ inline domain::AuditEntry sample_entry(const std::string& act) {
     return entry;
 }
 
+inline ports::Outgoing sample_outgoing(std::string destination, std::string key) {
+    ports::Outgoing outgoing;
+    outgoing.kind = ports::OutgoingKind::status;
+    outgoing.destination = std::move(destination);
+    outgoing.app = "shop";
+    outgoing.key = std::move(key);
+    outgoing.message_id = "msg_1";
+    outgoing.payload = R"({"a":"ä"})";
+    outgoing.attempts = 2;
+    outgoing.last_error = "answered 500";
+    outgoing.created_at = at(11);
+    outgoing.next_at = at(12);
+    return outgoing;
+}
+
 }  // namespace belay::test

@@ -446,6 +446,34 @@ TEST_F(ServiceTest, ListenersOutliveTheProgramAndMoreCanBeAdded) {
     EXPECT_TRUE(loop.run(service.stop()));
 }
 
+TEST_F(ServiceTest, AListenerThatItsProgramShutsDownIsFreeAndNotHandedOverAgain) {
+    auto first = std::move(*listen_tcp("127.0.0.1:0"));
+    auto second = std::move(*listen_tcp("127.0.0.1:0"));
+    auto made = spec({BELAY_TEST_PROGRAM, "activated"});
+    made.policy = RestartPolicy::always;
+    made.program.listeners = {{first[0].fd.get(), "web"}, {second[0].fd.get(), "tls"}};
+    auto service = started(std::move(made));
+    ASSERT_TRUE(says("web:tls\n"));
+    const auto address = first[0].address;
+    // As the proxy does it: by its own descriptor, of which ours is a copy.
+    ASSERT_EQ(::shutdown(first[0].fd.get(), SHUT_RD), 0);
+    first.clear();
+    ::kill(service.status().pid, SIGKILL);  // the program's copy goes with it
+    ASSERT_TRUE(loop.run_until([&] { return service.status().restarts == 1; }));
+    ASSERT_TRUE(says("tls\n"));
+    EXPECT_EQ(ask(second[0].fd), std::to_string(service.status().pid));
+    // Without SO_REUSEADDR, which would hide a copy that somebody still holds.
+    UniqueFd plain(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in wanted{};
+    wanted.sin_family = AF_INET;
+    wanted.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    wanted.sin_port =
+        htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+    EXPECT_EQ(::bind(plain.get(), reinterpret_cast<sockaddr*>(&wanted), sizeof wanted), 0)
+        << "the shim still holds " << address;
+    EXPECT_TRUE(loop.run(service.stop()));
+}
+
 TEST_F(ServiceTest, KnowsTheSocketsOfItsTree) {
     auto service =
         started(shell(std::string("sh -c '" BELAY_TEST_PROGRAM " listen 127.0.0.1 0'; true")));

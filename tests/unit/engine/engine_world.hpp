@@ -28,6 +28,8 @@ class EngineWorld {
     FakeConfigSource config;
     std::shared_ptr<FakeDisk> disk = std::make_shared<FakeDisk>();
     FakeTimers timers;
+    ports::Outbox* outbox = nullptr;
+    const ports::ForgeDirectory* status_forges = nullptr;
 
     EngineWorld() { config.apps.push_back(app_config()); }
     ~EngineWorld() { kill(); }
@@ -70,7 +72,9 @@ class EngineWorld {
                             *runtime,
                             *traffic,
                             *prober,
-                            config};
+                            config,
+                            outbox,
+                            status_forges};
         engine = engine::make_engine(std::move(world), engine::EngineOptions{}, engine::Hooks{});
         bool done = false;
         boost::asio::co_spawn(*loop, start_up(), [&done](std::exception_ptr failure) {

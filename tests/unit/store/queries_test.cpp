@@ -32,6 +32,7 @@ class Queries : public testing::Test {
                 ports::AddToken{sample_token(std::to_string(id))},
                 ports::AddAudit{sample_entry("deploy")},
                 ports::PutAnswer{"uid 0", std::to_string(id), "", 200, "", "", at(id)},
+                ports::AddOutgoing{sample_outgoing("shop", std::to_string(id)), true},
             };
             apply_batch(connection_, batch, nullptr).value();
         }
@@ -74,6 +75,8 @@ TEST_F(Queries, NoListScansAWholeTable) {
     events(connection_, 3, 5, "shop", DeploymentId{7}).value();
     audit(connection_, page).value();
     answer(connection_, "uid 0", "3", at(3)).value();
+    waiting_outgoing(connection_, {ports::OutgoingKind::status, "shop"}, 5).value();
+    last_sent(connection_, {ports::OutgoingKind::status, "shop"}, "3").value();
     prune_step(connection_, at(2), 5).value();
     EXPECT_EQ(statements_that_scan(SQLITE_STMTSTATUS_FULLSCAN_STEP), "");
 }
