@@ -95,10 +95,10 @@ Task<Match> Guard::admit(Request& request) {
     if (is_hook(request.target)) co_return match(request);
     auto refusal = co_await identify(request);
     auto found = match(request);
-    // Whoever presents a wrong token learns nothing more, not even which routes there are.
+    // What is open to all stays so. Else whoever presents a wrong token learns nothing more, not
+    // even which routes there are.
+    if (refusal && found.route) refusal.reset();
     if (refusal) {
-        found.denied = found.route ? found.route : found.denied;
-        found.route = nullptr;
         found.refusal = std::move(*refusal);
     }
     const auto status = found.refusal.status;

@@ -94,6 +94,7 @@ TEST_F(Access, WrongTokensGetOneAnswerWhateverIsWrongWithThem) {
     EXPECT_EQ(ask(tcp(), request("GET", "/api/v1/apps", "Authorization: Basic eDp5\r\n")).status,
               401);
     EXPECT_EQ(ask(tcp(), request("GET", "/api/v1/apps", bearer(right))).status, 200);
+    EXPECT_EQ(ask(tcp(), request("GET", "/healthz", bearer("belay_x"))).status, 200);
 }
 
 TEST_F(Access, ATokenDecidesAlsoOverTheSocket) {
