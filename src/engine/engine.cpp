@@ -26,6 +26,8 @@ EngineCore::EngineCore(World world, EngineOptions options, Hooks hooks)
     services_.enqueue = [this](AppContext& app, Deployment deployment) {
         return enqueue(app, std::move(deployment));
     };
+    services_.journal.send_with([this](std::vector<ports::Write>& batch) { add_alerts(batch); },
+                                [this] { services_.world.outbox->wake(); });
     services_.fleet.record_with([this](domain::Run run) { return record_run(std::move(run)); });
     services_.fleet.pass_others_to(services_.hooks.on_other_run);
     services_.world.traffic.on_connected(

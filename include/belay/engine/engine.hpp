@@ -5,6 +5,7 @@
 #include <belay/engine/api.hpp>
 #include <belay/ports/config_source.hpp>
 #include <belay/ports/health.hpp>
+#include <belay/ports/outbox.hpp>
 #include <belay/ports/releases.hpp>
 #include <belay/ports/runtime.hpp>
 #include <belay/ports/source.hpp>
@@ -32,6 +33,7 @@ struct World {
     ports::Traffic& traffic;
     ports::Prober& prober;
     ports::ConfigSource& config;
+    ports::Outbox* outbox = nullptr;  // null: nobody is told of anything
 };
 
 struct EngineOptions {
