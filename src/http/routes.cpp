@@ -42,6 +42,7 @@ constexpr std::array kRoutes{
     Route{"POST", "/api/v1/apps/{app}/remove", Role::admin, &post_remove},
     Route{"POST", "/api/v1/apps/{app}/run", Role::admin, nullptr, &post_run},
     Route{"POST", "/api/v1/reload", Role::admin, &post_reload},
+    Route{"POST", "/api/v1/notify/{channel}/test", Role::admin, &post_notify_test},
     Route{"POST", "/api/v1/shutdown", Role::admin, &post_shutdown},
 };
 

@@ -148,6 +148,8 @@ TEST_F(Api, ActsAskTheEngineInTheNameOfTheCaller) {
         {"deployments/d12/reject", R"({"why":"no"})", 202, "reject d12 why=no" + by},
         {"deliveries/w3/redeliver", "", 202, "redeliver w3"},
         {"reload", "", 200, "reload"},
+        {"notify/ops/test", "", 200, "test ops"},
+        {"notify/nobody/test", "", 404, "test nobody"},
         {"shutdown", "", 200, "shutdown"},
     };
     for (const auto& [route, sent, status, asked] : acts) {
@@ -308,12 +310,13 @@ TEST_F(Api, EveryRouteNeedsTheRoleThatIsWrittenDown) {
         }
     }
     EXPECT_EQ(count, (std::map<Role, int>{
-                         {Role::none, 3}, {Role::read, 13}, {Role::deploy, 11}, {Role::admin, 4}}));
+                         {Role::none, 3}, {Role::read, 13}, {Role::deploy, 11}, {Role::admin, 5}}));
     std::set<std::string> admin;
     for (const auto& route : http::routes())
         if (route.needs == Role::admin) admin.insert(std::string(route.pattern));
     EXPECT_EQ(admin, (std::set<std::string>{"/api/v1/apps/{app}/remove", "/api/v1/apps/{app}/run",
-                                            "/api/v1/reload", "/api/v1/shutdown"}));
+                                            "/api/v1/notify/{channel}/test", "/api/v1/reload",
+                                            "/api/v1/shutdown"}));
 }
 
 TEST(Match, OpensEachRouteToItsRoleAndThoseAbove) {
