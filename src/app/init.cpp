@@ -212,7 +212,7 @@ void print(const Made& made) {
         guide = forge::setup_guide(facts);
     std::cout << guide.text << guide.sections + 1 << ". Start: look at " << facts.app_file
               << ", then\n     belay check\n     belay serve"
-              << std::string(10 + facts.app.size(), ' ') << "or, where it runs, belay reload\n";
+              << std::string(11 + facts.app.size(), ' ') << "or, where it runs, belay reload\n";
     if (!made.local)
         std::cout << "     belay hook test " << facts.app
                   << "      sends itself a signed ping by the way that the forge's come\n";

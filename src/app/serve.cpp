@@ -9,9 +9,11 @@
 #include <belay/config/source.hpp>
 #include <belay/engine/engine.hpp>
 #include <belay/forge/forge.hpp>
+#include <belay/forge/status.hpp>
 #include <belay/git/child_source.hpp>
 #include <belay/health/prober.hpp>
 #include <belay/http/server.hpp>
+#include <belay/notify/notifier.hpp>
 #include <belay/proxy/control_client.hpp>
 #include <belay/release/releases.hpp>
 #include <belay/runtime/process_runtime.hpp>
@@ -68,6 +70,11 @@ Result<void> make_state_directories(const std::string& state) {
     if (::access(state.c_str(), W_OK | X_OK) != 0)
         return errno_error(errno, fmt::format("the state directory {} can't be written", state));
     return {};
+}
+
+std::string host_name() {
+    char name[HOST_NAME_MAX + 1] = {};
+    return ::gethostname(name, sizeof name - 1) == 0 && name[0] != '\0' ? name : "this machine";
 }
 
 template <class T>
@@ -143,6 +150,7 @@ class Daemon {
           releases_(release::make_releases({server_.state})),
           prober_(health::make_prober(loop_.get_executor(), *timers_)),
           log_bounds_(loop_.get_executor(), *timers_, server_.state),
+          notifier_(notify::make_notifier(loop_.get_executor(), *timers_, notify_options())),
           engine_(engine::make_engine(world(), engine_options(), hooks())),
           signals_(loop_.get_executor(), SIGTERM, SIGINT, SIGHUP) {}
 
@@ -179,7 +187,24 @@ class Daemon {
                 *runtime_,
                 traffic_,
                 *prober_,
-                *config_};
+                *config_,
+                notifier_.get(),
+                &forge::forge_directory()};
+    }
+
+    notify::Options notify_options() {
+        notify::Options options;
+        options.shim = shim_;
+        options.host = host_name();
+        if (server_.expose != "hooks") options.link = server_.public_url;
+        options.resolve = [this](const domain::SecretRef& secret) {
+            return config_->resolve(secret);
+        };
+        options.statuses = &forge::status_forges();
+        options.status_token = [this](const std::string& app) {
+            return engine_->status_token(app);
+        };
+        return options;
     }
 
     engine::EngineOptions engine_options() {
@@ -199,6 +224,7 @@ class Daemon {
         hooks.open_listeners = [this](domain::ServerConfig server,
                                       std::vector<std::string> app_listens) {
             if (http_) configure_doors(server);
+            notifier_->set_channels(server.channels);
             // What a broken file asks for is not known: nothing is closed for it.
             const bool valid = keep_valid(config_path_, server_.state);
             return data_plane_.open_listeners(traffic_, std::move(server), std::move(app_listens),
@@ -243,6 +269,8 @@ class Daemon {
         else
             problem = opened.error().message;
         if (!store_) log::error("no new work is taken", {{"error", problem}});
+        notifier_->set_channels(server_.channels);
+        if (store_) notifier_->start(*store_);
         co_await engine_->load(store_.get(), problem);
         co_await open_doors();
     }
@@ -354,6 +382,7 @@ class Daemon {
     // Coroutines of deployments are left where they are: the next start takes them up as after a
     // crash.
     Task<void> leave() {
+        co_await notifier_->close(Millis{2'000});
         co_await engine_->close();
         log::info("belay has stopped");
         std::_Exit(exit_code_);
@@ -377,6 +406,7 @@ class Daemon {
     std::unique_ptr<ports::Releases> releases_;
     std::unique_ptr<ports::Prober> prober_;
     LogBounds log_bounds_;
+    std::unique_ptr<notify::Notifier> notifier_;
     std::unique_ptr<engine::Engine> engine_;
     asio::signal_set signals_;
     std::unique_ptr<ports::Store> store_;

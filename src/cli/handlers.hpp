@@ -38,6 +38,7 @@ int stop(Context&);
 int start(Context&);
 int remove_app(Context&);
 int reload(Context&);
+int notify_test(Context&);
 int shutdown(Context&);
 
 // token.cpp

@@ -317,8 +317,7 @@ Keys<AppConfig> make_app_keys() {
         part("keep", keep_keys(), &AppConfig::keep, "what is kept"),
         open_table("notify", notify_kind(), &AppConfig::notify,
                    "event = channels: failed rolled_back unhealthy recovered degraded live "
-                   "awaiting_approval",
-                   {"nobody is told of anything", {"{}"}}),
+                   "awaiting_approval config_invalid disk_low"),
         group("status", status_keys(),
               "commit statuses and deployments back to the forge (docs/forges.md)"),
     };

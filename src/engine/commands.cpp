@@ -357,6 +357,12 @@ ReloadReport EngineCore::take_config(ports::LoadedConfig loaded) {
         for (const auto& complaint : loaded.complaints)
             if (!complaint.warning && server_problem_.empty())
                 server_problem_ = complaint.to_string();
+        domain::EventRecord event;
+        event.at = services_.now();
+        event.type = "server";
+        event.state = "config_invalid";
+        event.text = server_problem_;
+        services_.tasks.spawn("config event", save_event(ports::AddEvent{std::move(event)}));
     }
     std::set<std::string> present;
     for (auto& file : loaded.apps) {

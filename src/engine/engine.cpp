@@ -25,15 +25,18 @@ EngineCore::EngineCore(World world, EngineOptions options, Hooks hooks)
       statuses_(services_.world.outbox, services_.world.status_forges,
                 [this](const std::string& app) { return status_source(app); }) {
     started_at_ = services_.now();
-    services_.journal.announce_with([this](const std::vector<ports::Write>& batch) {
-        // A page that only this machine can open is no use to the forge's readers.
-        const auto& server = services_.server;
-        return statuses_.announce(batch, server.expose == "all" ? server.public_url : "",
-                                  services_.now());
-    });
     services_.enqueue = [this](AppContext& app, Deployment deployment) {
         return enqueue(app, std::move(deployment));
     };
+    services_.journal.send_with(
+        [this](std::vector<ports::Write>& batch) {
+            add_alerts(batch);
+            // A page that only this machine can open is no use to the forge's readers.
+            const auto& server = services_.server;
+            statuses_.extend(batch, server.expose == "all" ? server.public_url : "",
+                             services_.now());
+        },
+        [this] { services_.world.outbox->wake(); });
     services_.fleet.record_with([this](domain::Run run) { return record_run(std::move(run)); });
     services_.fleet.pass_others_to(services_.hooks.on_other_run);
     services_.world.traffic.on_connected(
@@ -61,6 +64,13 @@ StatusSource EngineCore::status_source(const std::string& name) {
     source.site_url = (tls ? "https://" : "http://") + traffic.hosts.front() +
                       (traffic.path_prefix == "/" ? "" : traffic.path_prefix);
     return source;
+}
+
+Result<Secret> EngineCore::status_token(const std::string& name) {
+    auto* app = find(name);
+    if (!app || !app->config || !app->config->status_token)
+        return Error{Errc::not_found, fmt::format("{} has no [status] token any more", name)};
+    return services_.world.config.resolve(*app->config->status_token);
 }
 
 AppContext* EngineCore::find(const std::string& name) {

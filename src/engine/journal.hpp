@@ -16,12 +16,6 @@
 
 namespace belay::engine {
 
-// What a batch has to tell the world outside: written with it, and called once it is durable.
-struct Announcement {
-    std::vector<ports::Write> writes;
-    std::function<void()> committed;
-};
-
 // Loop thread only.
 class Journal {
   public:
@@ -36,6 +30,13 @@ class Journal {
     ports::Store* store() const { return store_; }
     Error unavailable() const { return Error{Errc::unavailable, problem_}; }
 
+    // What a batch has to carry besides, and who hears that it went out into the outbox.
+    void send_with(std::function<void(std::vector<ports::Write>&)> extend,
+                   std::function<void()> added) {
+        extend_ = std::move(extend);
+        added_ = std::move(added);
+    }
+
     // Commits, then tells the subscribers of the batch's events. `what` names the failpoints:
     // before_save.WHAT, after_save.WHAT.
     Task<Result<void>> save(std::vector<ports::Write> batch, std::string what);
@@ -45,17 +46,13 @@ class Journal {
 
     [[nodiscard]] async::Subscription subscribe(EventSink sink);
 
-    // Asked for each batch before it is written.
-    void announce_with(std::function<Announcement(const std::vector<ports::Write>&)> announce) {
-        announce_ = std::move(announce);
-    }
-
   private:
     async::Timers& timers_;
     ports::Store* store_ = nullptr;
+    std::function<void(std::vector<ports::Write>&)> extend_;
+    std::function<void()> added_;
     std::string problem_ = "the database is not open yet";
     std::list<std::shared_ptr<EventSink>> sinks_;
-    std::function<Announcement(const std::vector<ports::Write>&)> announce_;
 };
 
 }  // namespace belay::engine

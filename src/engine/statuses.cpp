@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 namespace belay::engine {
 
 std::optional<ports::StatusReport> Statuses::report(const domain::Deployment& deployment) {
@@ -34,36 +36,29 @@ std::optional<ports::StatusReport> Statuses::report(const domain::Deployment& de
     return made;
 }
 
-Announcement Statuses::announce(const std::vector<ports::Write>& batch, const std::string& page_url,
-                                TimePoint now) {
-    Announcement announcement;
-    if (!outbox_ || !forges_) return announcement;
-    std::map<DeploymentId, std::string> said;
-    std::set<DeploymentId> ended;
+void Statuses::extend(std::vector<ports::Write>& batch, const std::string& pages, TimePoint now) {
+    if (!outbox_ || !forges_) return;
+    std::set<DeploymentId> changed;
+    for (const auto& write : batch)
+        if (const auto* added = std::get_if<ports::AddEvent>(&write))
+            changed.insert(added->event.deployment);
+    std::vector<ports::StatusReport> reports;
     for (const auto& write : batch) {
         const auto* put = std::get_if<ports::PutDeployment>(&write);
         if (!put) continue;
-        auto made = report(put->deployment);
-        if (domain::is_end(put->deployment.state)) ended.insert(put->deployment.id);
+        const auto& deployment = put->deployment;
+        // Without an event of its own it is a row that is kept up, not a change; ends are written
+        // once.
+        if (!changed.contains(deployment.id) && !domain::is_end(deployment.state)) continue;
+        auto made = report(deployment);
         if (!made) continue;
-        auto before = told_.find(made->deployment);
-        auto words = made->sha + " " + made->description;
-        if (before != told_.end() && before->second == words) continue;
-        said[made->deployment] = std::move(words);
-        if (!page_url.empty())
-            made->target_url =
-                fmt::format("{}/deployments/{}", page_url, to_string(made->deployment));
+        if (!pages.empty())
+            made->target_url = fmt::format("{}/#/deployments/{}", pages, to_string(deployment.id));
         made->at = now;
-        announcement.writes.emplace_back(ports::AddOutgoing{outbox_->status(*made), false});
+        reports.push_back(std::move(*made));
     }
-    announcement.committed = [this, said = std::move(said), ended = std::move(ended)] {
-        for (const auto& [deployment, words] : said)
-            told_[deployment] = words;
-        for (auto deployment : ended)
-            told_.erase(deployment);
-        if (!said.empty()) outbox_->wake();
-    };
-    return announcement;
+    for (const auto& one : reports)
+        batch.emplace_back(ports::AddOutgoing{outbox_->status(one), false});
 }
 
 std::vector<std::string> Statuses::problems() const {

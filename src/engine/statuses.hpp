@@ -2,15 +2,13 @@
 // same transaction.
 #pragma once
 
-#include "journal.hpp"
-
 #include <belay/domain/config.hpp>
 #include <belay/ports/forge_directory.hpp>
 #include <belay/ports/outbox.hpp>
+#include <belay/ports/store.hpp>
 
 #include <functional>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -31,8 +29,8 @@ class Statuses {
              std::function<StatusSource(const std::string& app)> source)
         : outbox_(outbox), forges_(forges), source_(std::move(source)) {}
 
-    Announcement announce(const std::vector<ports::Write>& batch, const std::string& page_url,
-                          TimePoint now);
+    // `pages`: where a deployment's page is shown to everybody; empty: nowhere.
+    void extend(std::vector<ports::Write>& batch, const std::string& pages, TimePoint now);
     // Sentences on apps whose statuses can't be told, and why.
     std::vector<std::string> problems() const;
 
@@ -42,7 +40,6 @@ class Statuses {
     ports::Outbox* outbox_;
     const ports::ForgeDirectory* forges_;
     std::function<StatusSource(const std::string&)> source_;
-    std::map<DeploymentId, std::string> told_;     // of deployments under way, what was said last
     std::map<std::string, std::string> problems_;  // by app
 };
 

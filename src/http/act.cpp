@@ -149,6 +149,14 @@ Task<Response> post_reload(Context& context, const Request& request) {
     co_return report ? json_response(shape(*report)) : problem(report.error());
 }
 
+Task<Response> post_notify_test(Context& context, const Request& request) {
+    if (auto none = no_fields(request); !none) co_return problem(none.error());
+    auto answer = co_await context.api.test_channel(request.args[0]);
+    if (!answer) co_return problem(answer.error());
+    Json told{{"channel", request.args[0]}, {"answer", *answer}};
+    co_return json_response(told);
+}
+
 Task<Response> post_shutdown(Context& context, const Request& request) {
     if (auto none = no_fields(request); !none) co_return problem(none.error());
     auto result = co_await context.api.shutdown();

@@ -41,6 +41,7 @@ Task<Response> post_reject(Context& context, const Request& request);
 Task<Response> post_redeliver(Context& context, const Request& request);
 Task<Response> post_remove(Context& context, const Request& request);
 Task<Response> post_reload(Context& context, const Request& request);
+Task<Response> post_notify_test(Context& context, const Request& request);
 Task<Response> post_shutdown(Context& context, const Request& request);
 Task<std::optional<Response>> post_run(Context& context, const Request& request, Stream& stream);
 

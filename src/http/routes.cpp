@@ -63,6 +63,7 @@ constexpr std::array kRoutes{
           .told = "argv[0]",
           .keeps_answer = false},
     act("/api/v1/reload", Role::admin, &post_reload, "reload"),
+    act("/api/v1/notify/{channel}/test", Role::admin, &post_notify_test, "notify test"),
     act("/api/v1/shutdown", Role::admin, &post_shutdown, "shutdown"),
     Route{"GET", "/api/v1/tokens", Role::admin, &get_tokens},
     Route{.method = "POST",

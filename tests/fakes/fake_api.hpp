@@ -203,6 +203,12 @@ class FakeApi : public engine::Api {
     Task<Result<void>> remove(std::string app, bool purge, std::string by) override {
         co_return act("remove " + app + " purge=" + (purge ? "yes" : "no") + " by=" + by);
     }
+    Task<Result<std::string>> test_channel(std::string channel) override {
+        note("test " + channel);
+        if (channel != "ops")
+            co_return Error{Errc::not_found, "there is no channel \"" + channel + "\""};
+        co_return std::string("answered 200");
+    }
     Task<Result<engine::ReloadReport>> reload() override {
         note("reload");
         if (failure) co_return *failure;

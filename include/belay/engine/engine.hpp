@@ -34,7 +34,7 @@ struct World {
     ports::Traffic& traffic;
     ports::Prober& prober;
     ports::ConfigSource& config;
-    ports::Outbox* outbox = nullptr;                       // null: nothing is told to anybody
+    ports::Outbox* outbox = nullptr;                       // null: nobody is told of anything
     const ports::ForgeDirectory* status_forges = nullptr;  // null: no forge is told of commits
 };
 
@@ -82,6 +82,8 @@ class Engine : public Api {
     // Stops taking work and waits for what must not be torn: acts in flight, not builds (their
     // shims end them).
     virtual Task<void> close() = 0;
+    // [status] token of the app's configuration in force. Errc::not_found: there is none.
+    virtual Result<Secret> status_token(const std::string& app) = 0;
 };
 
 std::unique_ptr<Engine> make_engine(World world, EngineOptions options, Hooks hooks);

@@ -147,6 +147,8 @@ TEST_F(Api, ActsAskTheEngineInTheNameOfTheCaller) {
         {"deployments/d12/reject", R"({"why":"no"})", 202, "reject d12 why=no" + by},
         {"deliveries/w3/redeliver", "", 202, "redeliver w3"},
         {"reload", "", 200, "reload"},
+        {"notify/ops/test", "", 200, "test ops"},
+        {"notify/nobody/test", "", 404, "test nobody"},
         {"shutdown", "", 200, "shutdown"},
     };
     for (const auto& [route, sent, status, asked] : acts) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "fakes/fake_machine.hpp"
+#include "fakes/fake_outbox.hpp"
 #include "fakes/fake_store.hpp"
 #include "fakes/fake_timers.hpp"
 
@@ -28,7 +29,7 @@ class EngineWorld {
     FakeConfigSource config;
     std::shared_ptr<FakeDisk> disk = std::make_shared<FakeDisk>();
     FakeTimers timers;
-    ports::Outbox* outbox = nullptr;
+    FakeOutbox outbox;
     const ports::ForgeDirectory* status_forges = nullptr;
 
     EngineWorld() { config.apps.push_back(app_config()); }
@@ -73,7 +74,7 @@ class EngineWorld {
                             *traffic,
                             *prober,
                             config,
-                            outbox,
+                            &outbox,
                             status_forges};
         engine = engine::make_engine(std::move(world), engine::EngineOptions{}, engine::Hooks{});
         bool done = false;

@@ -113,29 +113,6 @@ TEST(A_report, OfACommitThatIsLiveAlreadyKeepsItsSuccess) {
 
 // --- the rows
 
-class NotedOutbox : public ports::Outbox {
-  public:
-    ports::Outgoing alert(const domain::Alert&, const std::string& channel) override {
-        ports::Outgoing row;
-        row.destination = channel;
-        return row;
-    }
-    ports::Outgoing status(const ports::StatusReport& report) override {
-        ports::Outgoing row;
-        row.kind = ports::OutgoingKind::status;
-        row.destination = row.app = report.app;
-        row.payload = report.description;
-        last = report;
-        return row;
-    }
-    void wake() override { ++wakes; }
-    Task<Result<std::string>> test(std::string) override { co_return std::string(); }
-    std::vector<std::string> problems() override { return {}; }
-
-    ports::StatusReport last;
-    int wakes = 0;
-};
-
 class OneForge : public ports::ForgeDirectory {
   public:
     bool known = true;
@@ -150,7 +127,6 @@ class OneForge : public ports::ForgeDirectory {
 class Told : public testing::Test {
   protected:
     Told() {
-        world.outbox = &outbox;
         world.status_forges = &forge;
         auto& app = world.config.apps.back();
         app.status_token = domain::SecretRef{domain::SecretRef::Kind::env, "TOKEN", {}};
@@ -166,7 +142,8 @@ class Told : public testing::Test {
         return texts;
     }
 
-    NotedOutbox outbox;
+    const ports::StatusReport& last() { return world.outbox.reports.back(); }
+
     OneForge forge;
     EngineWorld world;
 };
@@ -178,11 +155,11 @@ TEST_F(Told, AreTheStepsOfAPushUpToItsHealthyEnd) {
     EXPECT_THAT(rows(id), ElementsAre("Queued", "Fetching", "Building", "Testing",
                                       "Starting, until it is healthy", "Live, and being watched",
                                       "Live and healthy as release 2"));
-    EXPECT_GT(outbox.wakes, 0);
-    EXPECT_EQ(outbox.last.sha, test::commit('b'));
-    EXPECT_EQ(outbox.last.environment_url, "http://shop.example.com");
-    EXPECT_EQ(outbox.last.target_url, "") << "nobody outside can open a page of ours";
-    EXPECT_EQ(outbox.last.forge, "github");
+    EXPECT_GT(world.outbox.wakes, 0);
+    EXPECT_EQ(last().sha, test::commit('b'));
+    EXPECT_EQ(last().environment_url, "http://shop.example.com");
+    EXPECT_EQ(last().target_url, "") << "nobody outside can open a page of ours";
+    EXPECT_EQ(last().forge, "github");
 }
 
 TEST_F(Told, IsAFailureWithTheFailedStateInOneTransaction) {
@@ -215,9 +192,9 @@ TEST_F(Told, IsAPageWhereTheDashboardIsShown) {
     world.config.server.public_url = "https://deploy.example.com";
     world.config.server.expose = "all";
     world.start_live();
-    EXPECT_EQ(outbox.last.target_url,
-              "https://deploy.example.com/deployments/" + to_string(world.newest().id));
-    EXPECT_EQ(outbox.last.environment_url, "https://shop.example.com");
+    EXPECT_EQ(last().target_url,
+              "https://deploy.example.com/#/deployments/" + to_string(world.newest().id));
+    EXPECT_EQ(last().environment_url, "https://shop.example.com");
 }
 
 }  // namespace
