@@ -22,6 +22,8 @@ constexpr Route act(std::string_view pattern, Role needs, Handler handler, std::
 
 constexpr std::array kRoutes{
     Route{"POST", "/hooks/{app}", Role::none, nullptr, nullptr, true},
+    // The one GET that changes something: signed deliveries of Gitea and Forgejo.
+    Route{"GET", "/hooks/{app}", Role::none, nullptr, nullptr, true},
     Route{"GET", "/healthz", Role::none, &healthz},
     Route{"GET", "/readyz", Role::none, &readyz},
 

@@ -382,9 +382,7 @@ const std::vector<Case> kLater{
     {kApp + "[traffic]\nhttps = \"redirect\"\nstrategy = \"canary\"\n",
      {"shop.toml:5:9: warning: traffic.https: not in effect yet: plain HTTP is served as it is",
       "shop.toml:6:12: warning: traffic.strategy: not in effect yet: all requests move at once"}},
-    {kApp + "[webhook]\nforge = \"gitlab\"\n",
-     {"shop.toml:5:9: warning: webhook.forge: not in effect yet: deliveries of GitHub and of the "
-      "generic sender are understood"}},
+    {kApp + "[webhook]\nforge = \"gitlab\"\n", {}},
     {"repo = \"https://a.example/b\"\n[static]\nroot = \"dist\"\n",
      {"shop.toml:2:1: warning: static: not in effect yet: apps with [static] come with a later "
       "version; this one is not deployed "
