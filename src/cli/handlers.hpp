@@ -22,6 +22,7 @@ int show(Context&);
 int releases(Context&);
 int deliveries(Context&);
 int why(Context&);
+int audit(Context&);
 
 // acting.cpp
 int deploy(Context&);
@@ -40,6 +41,11 @@ int reload(Context&);
 int notify_test(Context&);
 int shutdown(Context&);
 
+// token.cpp
+int token_create(Context&);
+int token_list(Context&);
+int token_revoke(Context&);
+
 // streaming.cpp
 int logs(Context&);
 int run_command(Context&);
@@ -49,8 +55,9 @@ int secret_set(Context&);
 int secret_list(Context&);
 int secret_rm(Context&);
 
-// hook_install.cpp, hook_deliver.cpp
+// hook_install.cpp, hook_test.cpp, hook_deliver.cpp
 int hook_install(Context&);
+int hook_test(Context&);
 int hook_deliver(Context&);
 
 }  // namespace belay::cli

@@ -4,6 +4,7 @@
 
 #include "deployer.hpp"
 #include "services.hpp"
+#include "statuses.hpp"
 
 #include <belay/engine/engine.hpp>
 
@@ -23,6 +24,8 @@ class EngineCore final : public Engine {
     Task<void> boot() override;
     Task<void> load(ports::Store* store, std::string problem) override;
     Task<void> close() override;
+    // engine.cpp
+    Result<Secret> status_token(const std::string& app) override;
 
     // deliveries.cpp
     std::optional<HookSettings> hook_settings(const std::string& app) override;
@@ -139,20 +142,26 @@ class EngineCore final : public Engine {
     Result<void> ready_for_work() const;
 
     // deliveries.cpp
+    void read_hook_secrets(AppContext& app);
+    AppContext* another_app();
     Task<Result<std::string>> duplicate_of(AppContext& app, domain::Change change,
                                            std::string digest);
     Task<Result<HookAnswer>> record(AppContext& app, domain::Delivery delivery,
                                     std::optional<domain::Change> change, domain::Trigger trigger);
     Task<std::vector<std::string>> tell_deployment(domain::Deployment deployment);
 
+    StatusSource status_source(const std::string& app);
+
     AppView view(const AppContext& app) const;
     domain::AppState state_of(const AppContext& app) const;
     std::vector<Secret> mask_of(const AppContext& app) const;
 
     Services services_;
+    Statuses statuses_;
     std::map<std::string, std::unique_ptr<AppContext>> apps_;
     std::int64_t last_deployment_ = 0;
     std::int64_t last_delivery_ = 0;
+    std::string last_decoy_;  // see another_app()
     bool loaded_ = false;
     TimePoint started_at_{};
     std::string store_problem_;

@@ -73,6 +73,13 @@ Result<std::string> host_in(const std::string& url) {
 }  // namespace
 
 Result<HttpAnswer> exchange(const HttpRequest& request, const Limits& limits) {
+    Course course;
+    return exchange(request, limits, course);
+}
+
+Result<HttpAnswer> exchange(const HttpRequest& request, const Limits& limits, Course& course) {
+    course = {};
+    course.failed_at = Course::Hop::name;
     auto host = host_in(request.url);
     if (!host) return host.error();
     if (is_refused_literal(*host))
@@ -105,7 +112,9 @@ Result<HttpAnswer> exchange(const HttpRequest& request, const Limits& limits) {
         transfer.set(CURLOPT_POSTFIELDS, request.body.data());
         transfer.set(CURLOPT_CUSTOMREQUEST, request.method.c_str());
     }
+    transfer.expect_tls(request.url.starts_with("https:"));
     const auto code = transfer.perform();
+    course = transfer.course(code);
     if (code != CURLE_OK && !received.full) return transfer.error(code);
     received.answer.status = static_cast<int>(transfer.response_code());
     return std::move(received.answer);

@@ -41,6 +41,27 @@ Errc errc_of(CURLcode code) {
     }
 }
 
+Course::Hop hop_of(CURLcode code) {
+    switch (code) {
+        case CURLE_OK:
+        case CURLE_WRITE_ERROR:  // more came than is kept
+            return Course::Hop::done;
+        case CURLE_COULDNT_RESOLVE_HOST:
+        case CURLE_COULDNT_RESOLVE_PROXY:
+            return Course::Hop::name;
+        case CURLE_COULDNT_CONNECT:
+            return Course::Hop::connect;
+        case CURLE_SSL_CONNECT_ERROR:
+        case CURLE_SSL_CERTPROBLEM:
+        case CURLE_SSL_CIPHER:
+        case CURLE_SSL_ISSUER_ERROR:
+        case CURLE_PEER_FAILED_VERIFICATION:
+            return Course::Hop::tls;
+        default:
+            return Course::Hop::answer;
+    }
+}
+
 }  // namespace
 
 Transfer::Transfer(std::string host, const Limits& limits, std::vector<Secret> secrets)
@@ -96,6 +117,33 @@ long Transfer::response_code() const {
     long code = 0;
     curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &code);
     return code;
+}
+
+Course Transfer::course(CURLcode code) const {
+    auto time = [this](CURLINFO what) {
+        curl_off_t microseconds = 0;
+        curl_easy_getinfo(handle_.get(), what, &microseconds);
+        return microseconds;
+    };
+    Course course;
+    course.failed_at = refused_address_ ? Course::Hop::connect : hop_of(code);
+    // Whatever it waited for first had not come.
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        course.failed_at = time(CURLINFO_NAMELOOKUP_TIME_T) == 0           ? Course::Hop::name
+                           : time(CURLINFO_CONNECT_TIME_T) == 0            ? Course::Hop::connect
+                           : tls_ && time(CURLINFO_APPCONNECT_TIME_T) == 0 ? Course::Hop::tls
+                                                                           : Course::Hop::answer;
+    course.certificate = code == CURLE_PEER_FAILED_VERIFICATION;
+    char* ip = nullptr;
+    long port = 0;
+    curl_easy_getinfo(handle_.get(), CURLINFO_PRIMARY_IP, &ip);
+    curl_easy_getinfo(handle_.get(), CURLINFO_PRIMARY_PORT, &port);
+    if (ip != nullptr && *ip != '\0') {
+        const bool v6 = std::string_view(ip).find(':') != std::string_view::npos;
+        course.peer = fmt::format("{}{}{}:{}", v6 ? "[" : "", ip, v6 ? "]" : "", port);
+    }
+    course.took = Millis{time(CURLINFO_TOTAL_TIME_T) / 1'000};
+    return course;
 }
 
 std::string Transfer::masked(std::string text) const {

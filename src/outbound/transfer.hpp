@@ -27,8 +27,12 @@ class Transfer {
     void add_header(const std::string& line);
     void add_recipient(const std::string& address);
 
+    // Only for course(): whether the URL begins with https.
+    void expect_tls(bool tls) { tls_ = tls; }
     CURLcode perform();
     long response_code() const;
+    // How far perform() came.
+    Course course(CURLcode code) const;
     // How perform() failed, for the caller.
     Error error(CURLcode code) const;
     std::string masked(std::string text) const;
@@ -53,6 +57,7 @@ class Transfer {
     List recipients_;
     CURLcode refused_ = CURLE_OK;
     bool refused_address_ = false;
+    bool tls_ = false;
     char message_[CURL_ERROR_SIZE] = {};
 };
 

@@ -18,6 +18,7 @@ class FakeOutbox : public ports::Outbox {
     // In the order in which batches were made ready; one that could not be committed is made ready
     // again.
     std::vector<Told> told;
+    std::vector<ports::StatusReport> reports;
     int wakes = 0;
 
     // "failed>ops live>ops"
@@ -43,6 +44,8 @@ class FakeOutbox : public ports::Outbox {
         ports::Outgoing row;
         row.kind = ports::OutgoingKind::status;
         row.destination = row.app = report.app;
+        row.payload = report.description;
+        reports.push_back(report);
         return row;
     }
     void wake() override { ++wakes; }

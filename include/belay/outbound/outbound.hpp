@@ -32,6 +32,16 @@ struct Limits {
 // unavailable: not found, refused, cut, or its certificate is not to be trusted.
 Result<HttpAnswer> exchange(const HttpRequest& request, const Limits& limits);
 
+// How far an exchange came: for telling a person where it ended.
+struct Course {
+    enum class Hop { name, connect, tls, answer, done };
+    Hop failed_at = Hop::done;
+    bool certificate = false;  // TLS failed as the certificate is not to be trusted
+    std::string peer;          // "203.0.113.5:443"; empty: nobody was connected to
+    Millis took{0};
+};
+Result<HttpAnswer> exchange(const HttpRequest& request, const Limits& limits, Course& course);
+
 enum class MailSecurity {
     starttls,  // asked for, and nothing is sent where it is not offered
     tls,       // from the first byte (smtps)

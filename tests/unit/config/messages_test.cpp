@@ -454,6 +454,10 @@ const std::vector<Case> kServer{
       "\"127.0.0.1:8080\" for this machine alone",
       "belay.toml:3:14: server.public_url: must begin with \"https://\" or \"http://\"",
       "belay.toml:4:10: server.socket: \"belay.sock\" must be an absolute path"}},
+    {"[server]\nlisten = \":8080\"\n",
+     {"belay.toml:2:10: warning: server.listen: is open to other machines without TLS: no token is "
+      "taken over it, as others could read it. Set [server] tls, or listen on 127.0.0.1 behind a "
+      "proxy that speaks HTTPS"}},
     {"[proxy]\nlisten = [\":80\", \"0.0.0.0:80\"]\n",
      {"belay.toml:2:10: proxy.listen: \"0.0.0.0:80\" can't be bound beside \":80\" of "
       "proxy.listen"}},
@@ -501,8 +505,7 @@ const std::vector<Case> kServer{
       "belay.toml:7:12: notify.ops.security: is \"none\", which would show the password to the "
       "network; take \"starttls\" or \"tls\""}},
     {"[server]\ntls = { cert = \"/x\" }\nbadges = true\n[metrics]\nenabled = true\n",
-     {"belay.toml:2:7: warning: server.tls: not in effect yet: `listen` speaks plain HTTP",
-      "belay.toml:2:7: server.tls: has cert without key",
+     {"belay.toml:2:7: server.tls: has cert without key",
       "belay.toml:3:10: warning: server.badges: not in effect yet: there are no badges",
       "belay.toml:5:11: warning: metrics.enabled: not in effect yet: there is no /metrics"}},
     {"[defaults]\npol = \"5m\"\n[defaults.build]\ntimeout = 5\n",

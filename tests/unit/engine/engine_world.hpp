@@ -30,6 +30,7 @@ class EngineWorld {
     std::shared_ptr<FakeDisk> disk = std::make_shared<FakeDisk>();
     FakeTimers timers;
     FakeOutbox outbox;
+    const ports::ForgeDirectory* status_forges = nullptr;
 
     EngineWorld() { config.apps.push_back(app_config()); }
     ~EngineWorld() { kill(); }
@@ -73,7 +74,8 @@ class EngineWorld {
                             *traffic,
                             *prober,
                             config,
-                            &outbox};
+                            &outbox,
+                            status_forges};
         engine = engine::make_engine(std::move(world), engine::EngineOptions{}, engine::Hooks{});
         bool done = false;
         boost::asio::co_spawn(*loop, start_up(), [&done](std::exception_ptr failure) {
