@@ -359,7 +359,7 @@ ReloadReport EngineCore::take_config(ports::LoadedConfig loaded) {
                 server_problem_ = complaint.to_string();
         domain::EventRecord event;
         event.at = services_.now();
-        event.type = "server";
+        event.type = "config";
         event.state = "config_invalid";
         event.text = server_problem_;
         services_.tasks.spawn("config event", save_event(ports::AddEvent{std::move(event)}));

@@ -478,6 +478,30 @@ const std::vector<Case> kServer{
       "belay.toml:4:1: notify.failed: wants a table [notify.failed], which makes a channel; what "
       "is sent to it stands in [notify] of "
       "an app's file, or in [defaults.notify]"}},
+    {"[notify.ops]\ntype = \"slack\"\nrom = \"!a:b\"\n",
+     {"belay.toml:1:1: notify.ops.url: is missing; a channel of type slack needs url = { file = "
+      "\"/etc/belay/secrets/slack\" }",
+      "belay.toml:3:1: notify.ops.rom: unknown key; did you mean \"room\"?"}},
+    {"[notify.ops]\ntype = \"exec\"\nrun = \"true\"\nroom = \"!a:b\"\nca = \"/x\"\n",
+     {"belay.toml:4:8: notify.ops.room: is of no use to a channel of type exec (it is for matrix)",
+      "belay.toml:5:6: notify.ops.ca: is of no use to a channel of type exec (it is for those that "
+      "speak TLS)"}},
+    {"[notify.ops]\ntype = \"matrix\"\nhomeserver = \"https://m.example.com/x\"\nroom = "
+     "\"#ops:example.com\"\ntoken = { env = \"PATH\" }\n",
+     {"belay.toml:3:14: notify.ops.homeserver: names scheme and host alone, as in "
+      "\"https://deploy.example.com\"",
+      "belay.toml:4:8: notify.ops.room: \"#ops:example.com\" is an alias; write the room's "
+      "internal "
+      "id, which begins with ! (Element: Room settings, Advanced)"}},
+    {"[notify.ops]\ntype = \"email\"\nserver = \"mail.example.com:x\"\nfrom = \"Ops "
+     "<ops@example.com>\"\nto = [\"ops@example.com\"]\nusername = \"ops\"\nsecurity = \"none\"\n",
+     {"belay.toml:3:10: notify.ops.server: \"mail.example.com:x\" wants a port after the colon, as "
+      "in \"mail.example.com:587\"",
+      "belay.toml:4:8: notify.ops.from: \"Ops <ops@example.com>\" is no mail address; write it "
+      "alone, as in \"ops@example.com\"",
+      "belay.toml:6:12: notify.ops.username: needs a password too",
+      "belay.toml:7:12: notify.ops.security: is \"none\", which would show the password to the "
+      "network; take \"starttls\" or \"tls\""}},
     {"[server]\ntls = { cert = \"/x\" }\nbadges = true\n[metrics]\nenabled = true\n",
      {"belay.toml:2:7: server.tls: has cert without key",
       "belay.toml:3:10: warning: server.badges: not in effect yet: there are no badges",
