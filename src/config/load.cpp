@@ -1,6 +1,7 @@
 #include "config/load.hpp"
 
 #include "config/app_checks.hpp"
+#include "config/channels.hpp"
 #include "config/files.hpp"
 #include "config/secrets.hpp"
 #include "config/tables.hpp"
@@ -48,6 +49,7 @@ void read_defaults(LoadedServer& server, const Value& defaults) {
         complain_no_table(reading, "defaults", defaults);
     else
         read_table(reading, "", defaults, scratch, app_keys());
+    server.config.notify = scratch.notify;
     server.ok = server.ok && reading.ok();
     server.defaults = defaults.is(Value::Kind::table) ? defaults : table();
     auto complaints = reading.take();
@@ -59,10 +61,12 @@ void complete_server(Reading& reading, LoadedServer& server, const Surroundings&
     if (!surroundings.root() && !has_runtime && !reading.given("server.socket"))
         server.config.socket = server.config.state + "/belay.sock";
     check_server(reading, server.config);
+    check_channels(reading, server.config);
     for (const auto& channel : server.config.channels)
-        if (channel.url)
-            check_secret(reading, fmt::format("notify.{}.url", channel.name), *channel.url,
-                         surroundings);
+        for (const auto& [key, secret] : channel_secrets(channel))
+            if (*secret)
+                check_secret(reading, fmt::format("notify.{}.{}", channel.name, key), **secret,
+                             surroundings);
 }
 
 void check_certificate(const Reading& reading, LoadedServer& server) {

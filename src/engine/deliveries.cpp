@@ -153,6 +153,7 @@ Task<Result<HookAnswer>> EngineCore::submit(std::string name, std::string forge,
 Task<Result<std::string>> EngineCore::duplicate_of(AppContext& app, domain::Change change,
                                                    std::string digest) {
     const auto& commit = *change.commit;
+    if (commit.empty()) co_return std::string();  // fetching tells
     const domain::Deployment* newest = nullptr;
     if (!app.queue.empty())
         newest = &app.queue.back();
@@ -198,7 +199,7 @@ Task<Result<HookAnswer>> EngineCore::record(AppContext& app, Delivery delivery,
     deployment.ref = change->ref;
     if (app.record.hold)
         delivery.reason = fmt::format("on hold by {}: waits for resume", app.record.hold->by);
-    if (change->ref_type == domain::RefType::branch)
+    if (change->ref_type == domain::RefType::branch && !change->commit->empty())
         writes.emplace_back(
             ports::PutRefSeen{app.name, change->ref, *change->commit, delivery.received_at});
     writes.emplace_back(ports::PutDelivery{delivery});
@@ -243,6 +244,7 @@ Task<Result<HookAnswer>> EngineCore::redeliver(DeliveryId id) {
     push.kind = (*recorded)->kind;
     push.event = (*recorded)->event;
     push.changes = (*recorded)->changes;
+    push.body_authentic = (*recorded)->forge != "gitee";
     auto matched = match(push, *(*app)->config);
     auto replay = **recorded;
     replay.delivery_id.clear();  // the forge's id stays with the first

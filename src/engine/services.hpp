@@ -34,6 +34,7 @@ struct Active {
     std::optional<ports::TreeMark> mark;
     std::vector<domain::Probe> unsaved_probes;
     std::unique_ptr<BakeMonitor> monitor;
+    std::string failed_tail;    // the last lines of the stage that failed, masked
     bool flipped_back = false;  // traffic is with the fallback already
     bool has_slot = false;
     async::SteadyTime picked{};
@@ -68,7 +69,8 @@ struct AppContext {
     domain::Release live_release;
     domain::Release fallback_release;
     std::string live_health = "unknown";
-    bool booted = false;  // boot() had to start the stable release
+    bool told_unhealthy = false;  // and not yet that it has recovered
+    bool booted = false;          // boot() had to start the stable release
 
     std::vector<domain::Deployment> queue;  // oldest first
     std::unique_ptr<Active> active;

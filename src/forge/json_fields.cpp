@@ -22,6 +22,7 @@ struct Node {
     std::string path;
     std::map<std::string, int, std::less<>> children;
     std::optional<FieldType> type;  // of a wanted field
+    bool strict = false;            // it is no hint, or holds what is none
 };
 
 std::vector<Node> make_tree(const std::vector<Field>& wanted) {
@@ -31,19 +32,24 @@ std::vector<Node> make_tree(const std::vector<Field>& wanted) {
         auto [place, added] =
             tree[static_cast<std::size_t>(parent)].children.try_emplace(std::string(name), fresh);
         auto index = place->second;
-        if (added) tree.push_back(Node{std::move(path), {}, {}});
+        if (added) tree.push_back(Node{std::move(path), {}, {}, false});
         return index;
     };
     for (const auto& field : wanted) {
         int node = 0;
+        auto enter = [&](int next) {
+            node = next;
+            if (field.type != FieldType::hint) tree[static_cast<std::size_t>(node)].strict = true;
+        };
+        enter(0);
         for (std::size_t at = 0; at < field.path.size();) {
             auto end = std::min(field.path.find('.', at), field.path.size());
             auto name = field.path.substr(at, end - at);
             auto path = std::string(field.path.substr(0, end));
             bool elements = name.ends_with("[]");
             if (elements) name.remove_suffix(2);
-            node = child(node, name, elements ? path.substr(0, path.size() - 2) : path);
-            if (elements) node = child(node, "[]", path);
+            enter(child(node, name, elements ? path.substr(0, path.size() - 2) : path));
+            if (elements) enter(child(node, "[]", path));
             at = end + 1;
         }
         tree[static_cast<std::size_t>(node)].type = field.type;
@@ -140,18 +146,20 @@ class Reader : public nlohmann::json_sax<json> {
         return element == children.end() ? kUnwanted : element->second;
     }
 
-    void complain(const Node& node) {
-        if (wrong_type_) return;
+    // Whether to go on reading.
+    bool complain(const Node& node) {
+        if (node.path.empty()) return fail("the body must be an object");
+        if (wrong_type_ || !node.strict) return true;
         std::string_view type = "an object";
-        if (node.type) type = *node.type == FieldType::text ? "a string" : "true or false";
+        if (node.type) type = *node.type == FieldType::boolean ? "true or false" : "a string";
         if (node.children.contains("[]")) type = "an array";
-        wrong_type_ = "the field \"" + (node.path.empty() ? "(whole body)" : node.path) +
-                      "\" must be " + std::string(type);
+        wrong_type_ = "the field \"" + node.path + "\" must be " + std::string(type);
+        return true;
     }
 
     bool number() {
-        if (auto node = place(); node != kUnwanted) complain(at(node));
-        return true;
+        auto node = place();
+        return node == kUnwanted || complain(at(node));
     }
 
     bool scalar(std::optional<FieldValue> value) {
@@ -160,10 +168,10 @@ class Reader : public nlohmann::json_sax<json> {
         const auto& node = at(index);
         if (!value) {
             // Null is how "none" is said, but it is no body and no element.
-            if (index == 0 || arrays_.back()) complain(node);
+            if (index == 0 || arrays_.back()) return complain(node);
         } else if (!node.type ||
-                   (*node.type == FieldType::text) != std::holds_alternative<std::string>(*value)) {
-            complain(node);
+                   (*node.type == FieldType::boolean) != std::holds_alternative<bool>(*value)) {
+            return complain(node);
         } else {
             sink_(node.path, std::move(*value));
         }
@@ -183,7 +191,7 @@ class Reader : public nlohmann::json_sax<json> {
                 if (!array && node.path.ends_with("[]"))
                     sink_(node.path, FieldValue(std::string()));
             } else {
-                complain(node);
+                if (!complain(node)) return false;
                 index = kUnwanted;
             }
         }

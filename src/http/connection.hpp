@@ -53,6 +53,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const Peer& peer() const { return peer_; }
     // The other end of the socket; zero for a local one.
     const Address& address() const { return address_; }
+    bool encrypted() const { return tls_ != nullptr; }
     // Whose requests these are, as far as known: see client_of().
     Address client;
     bool client_known = false;  // a proxy's connection says so only by its first request

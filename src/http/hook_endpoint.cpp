@@ -22,6 +22,7 @@ bool is_type(std::string_view content_type, std::string_view wanted) {
 }
 
 bool is_understood(const Request& request) {
+    if (request.raw.method == "GET") return true;
     auto type = request.header("Content-Type");
     return is_type(type, "application/json") || is_type(type, "application/x-www-form-urlencoded");
 }
@@ -116,6 +117,7 @@ Task<Response> HookEndpoint::deliver(Request& request, BodyReader& reader) {
     if (auto length = reader.length(); length && *length > delivery.limit)
         co_return refuse(delivery, 413,
                          Error{Errc::limit, "the body is larger than [limits] hook_body"});
+    if (raw.method == "GET") delivery.digest.feed(raw.target);  // where its payload is
     auto received = co_await receive(delivery, reader);
     if (!received) {
         const auto& error = received.error();
@@ -131,7 +133,9 @@ Task<Response> HookEndpoint::deliver(Request& request, BodyReader& reader) {
         response.close = true;
         co_return response;
     }
-    auto verdict = delivery.check->finish();
+    auto bytes = delivery.body.view();
+    if (!bytes) co_return problem(bytes.error());
+    auto verdict = delivery.check->finish(*bytes);
     if (!verdict || !delivery.forge) {
         if (delivery.app_exists)
             refusals_.record(delivery.app, std::string(forge ? forge->name() : ""), 401,

@@ -57,7 +57,7 @@ bool is_slow(const Connection& connection, std::chrono::steady_clock::time_point
 class Server::Core {
   public:
     Core(asio::any_io_executor executor, engine::Api& api, const ports::Forges& forges,
-         Options options)
+         ports::Store* store, Options options)
         : executor_(executor),
           options_(std::move(options)),
           timers_(async::make_timers(executor)),
@@ -65,10 +65,11 @@ class Server::Core {
           limits_(*timers_),
           refusals_(api, *timers_, tasks_),
           hooks_(api, forges, refusals_, limits_, pool_, options_),
-          answered_(*timers_),
-          shared_{Context{api, *timers_, pool_, options_},
+          access_(store, *timers_, tasks_),
+          guard_(Context{api, *timers_, pool_, options_, access_, store}, tasks_),
+          shared_{Context{api, *timers_, pool_, options_, access_, store},
                   hooks_,
-                  answered_,
+                  guard_,
                   tasks_,
                   limits_,
                   tls_,
@@ -105,7 +106,8 @@ class Server::Core {
     TlsFiles tls_;
     Refusals refusals_;
     HookEndpoint hooks_;
-    Idempotency answered_;
+    Access access_;
+    Guard guard_;
     Shared shared_;
     async::Cancel stopping_;
     std::list<Acceptor> acceptors_;
@@ -116,6 +118,7 @@ class Server::Core {
 
 void Server::Core::start(const std::vector<Listener>& listeners) {
     empty_.set();
+    tasks_.spawn("tokens", access_.load());
     auto tls = tls_.use(options_.tls_cert, options_.tls_key);
     if (!tls) log::error("server.tls", {{"error", tls.error().message}});
     for (const auto& listener : listeners) {
@@ -224,12 +227,13 @@ Task<void> Server::Core::stop(Millis deadline) {
     });
     co_await timers_->wait(empty_, deadline);
     close_if([](Phase) { return true; });
+    co_await access_.save_uses();
     co_await tasks_.join();
 }
 
 Server::Server(asio::any_io_executor executor, engine::Api& api, const ports::Forges& forges,
-               Options options)
-    : core_(std::make_unique<Core>(std::move(executor), api, forges, std::move(options))) {}
+               ports::Store* store, Options options)
+    : core_(std::make_unique<Core>(std::move(executor), api, forges, store, std::move(options))) {}
 Server::~Server() = default;
 
 void Server::start(const std::vector<Listener>& listeners) {

@@ -61,7 +61,7 @@ class Session {
     Task<std::optional<Response>> read_api_body(Request& request, BodyReader& reader);
     Task<bool> answer(Response response, const Request& request, Parser& parser, BodyReader& reader,
                       bool hook = false);
-    Task<bool> end(Response response, int version);
+    Task<bool> end(Response response, int version, bool head_only = false);
 
     Shared& shared_;
     Connection& connection_;
@@ -143,6 +143,9 @@ Request Session::request_of(const Parser& parser) {
             client_of(connection_.address(), shared_.trusted_proxies, request.raw.headers);
         connection_.client = request.client;
         connection_.client_known = true;
+        request.in_the_clear =
+            !connection_.encrypted() &&
+            came_in_the_clear(request, connection_.address(), shared_.trusted_proxies);
     }
     return request;
 }
@@ -191,7 +194,7 @@ std::optional<Response> Session::check_head(const Parser& parser, Request& reque
 }
 
 Task<bool> Session::dispatch(Request& request, Parser& parser, BodyReader& reader) {
-    auto found = match(request);
+    auto found = co_await shared_.guard.admit(request);
     if (!found.route) co_return co_await answer(std::move(found.refusal), request, parser, reader);
     const auto& route = *found.route;
     if (route.hook) {
@@ -233,18 +236,22 @@ Task<std::optional<Response>> Session::read_api_body(Request& request, BodyReade
 Task<Response> Session::plain(const Route& route, Request& request, BodyReader& reader) {
     if (route.method != "POST") co_return co_await route.handler(shared_.context, request);
     if (auto refusal = co_await read_api_body(request, reader)) co_return std::move(*refusal);
-    if (auto known = shared_.answered.find(request)) co_return std::move(*known);
-    auto response = co_await route.handler(shared_.context, request);
-    shared_.answered.remember(request, response);
-    co_return response;
+    co_return co_await shared_.guard.act(route, request);
 }
 
 Task<std::optional<Response>> Session::streamed(const Route& route, Request& request,
                                                 BodyReader& reader, Stream& stream) {
-    if (request.raw.method == "HEAD") co_return problem(405, "invalid", "this address answers GET");
-    if (route.method == "POST")
-        if (auto refusal = co_await read_api_body(request, reader)) co_return refusal;
-    co_return co_await route.stream(shared_.context, request, stream);
+    if (request.raw.method == "HEAD") {
+        auto refusal = problem(405, "invalid", "this address answers GET, OPTIONS");
+        refusal.headers.emplace_back("Allow", "GET, OPTIONS");
+        co_return refusal;
+    }
+    // A token that ends takes its streams with it.
+    auto watch =
+        shared_.context.access.watch(request.caller.token, [this] { connection_.close(); });
+    if (route.method != "POST") co_return co_await route.stream(shared_.context, request, stream);
+    if (auto refusal = co_await read_api_body(request, reader)) co_return refusal;
+    co_return co_await shared_.guard.act(route, request, stream);
 }
 
 Task<bool> Session::answer(Response response, const Request& request, Parser& parser,
@@ -259,7 +266,7 @@ Task<bool> Session::answer(Response response, const Request& request, Parser& pa
             waits || !length || *length > kUnwantedBody || !co_await reader.all(kUnwantedBody);
     }
     if (response.close || shared_.stopping || !parser.get().keep_alive())
-        co_return co_await end(std::move(response), version);
+        co_return co_await end(std::move(response), version, request.raw.method == "HEAD");
     connection_.expires_after(options_.write_timeout);
     auto head = response_head(response, response.body.size(), true, version);
     if (request.raw.method == "HEAD") response.body.clear();
@@ -267,9 +274,10 @@ Task<bool> Session::answer(Response response, const Request& request, Parser& pa
     co_return !failure;
 }
 
-Task<bool> Session::end(Response response, int version) {
+Task<bool> Session::end(Response response, int version, bool head_only) {
     connection_.expires_after(options_.write_timeout);
     auto head = response_head(response, response.body.size(), false, version);
+    if (head_only) response.body.clear();
     auto failure = co_await connection_.write(std::move(head), std::move(response.body));
     if (failure) co_return false;
     connection_.expires_after(options_.linger);

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "connection.hpp"
+#include "guard.hpp"
 #include "hook_endpoint.hpp"
-#include "idempotency.hpp"
 #include "limits.hpp"
 #include "routes.hpp"
 
@@ -15,7 +15,7 @@ namespace belay::http {
 struct Shared {
     Context context;
     HookEndpoint& hooks;
-    Idempotency& answered;
+    Guard& guard;
     async::TaskGroup& tasks;
     Limits& limits;
     TlsFiles& tls;

@@ -2,6 +2,7 @@
 // connections to reuse.
 #pragma once
 
+#include "entrance.hpp"
 #include "flow.hpp"
 #include "stream.hpp"
 
@@ -15,11 +16,12 @@
 
 namespace belay::proxy {
 
-// An upgraded connection, to be told that its release goes.
+// An upgraded connection, to be told that its release or its entrance goes.
 class Leaver {
   public:
     virtual ~Leaver() = default;
     virtual void go_away() = 0;
+    virtual bool came_by(const Entrance& entrance) const = 0;
 };
 
 struct Release {

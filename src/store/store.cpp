@@ -132,6 +132,39 @@ class SqliteStore final : public ports::Store {
         return read(std::move(work));
     }
 
+    Task<List<domain::Token>> tokens() override {
+        auto work = [](Connection& connection) { return store::tokens(connection); };
+        return read(std::move(work));
+    }
+    Task<List<domain::AuditEntry>> audit(ports::Page page) override {
+        auto work = [page](Connection& connection) { return store::audit(connection, page); };
+        return read(std::move(work));
+    }
+    Task<Found<ports::PutAnswer>> answer(std::string scope, std::string key,
+                                         TimePoint now) override {
+        auto work = [scope, key, now](Connection& connection) {
+            return store::answer(connection, scope, key, now);
+        };
+        return read(std::move(work));
+    }
+    Task<List<ports::Destination>> waiting_destinations() override {
+        auto work = [](Connection& connection) { return store::waiting_destinations(connection); };
+        return read(std::move(work));
+    }
+    Task<List<ports::Outgoing>> waiting_outgoing(ports::Destination destination,
+                                                 int limit) override {
+        auto work = [destination, limit](Connection& connection) {
+            return store::waiting_outgoing(connection, destination, limit);
+        };
+        return read(std::move(work));
+    }
+    Task<Result<TimePoint>> last_sent(ports::Destination destination, std::string key) override {
+        auto work = [destination, key](Connection& connection) {
+            return store::last_sent(connection, destination, key);
+        };
+        return read(std::move(work));
+    }
+
     Task<Result<std::int64_t>> prune(TimePoint before, int keep_newest) override {
         auto work = [this, before, keep_newest]() -> Result<std::int64_t> {
             if (!database_) return closed();

@@ -6,6 +6,8 @@
 
 #include <cstdlib>
 
+extern const char* const kFuzzedForge;
+
 namespace {
 
 using belay::domain::Change;
@@ -42,7 +44,7 @@ void expect_sound(const Push& push) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     auto request = belay::test::read_request(data, size);
-    auto push = belay::forge::table().find(BELAY_FUZZ_FORGE, request)->parse(request);
+    auto push = belay::forge::table().find(kFuzzedForge, request)->parse(request);
     if (push)
         expect_sound(*push);
     else

@@ -21,7 +21,9 @@ std::string unknowable() {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    constexpr std::array<const char*, 3> kNames{"auto", "github", "generic"};
+    constexpr std::array<const char*, 12> kNames{
+        "auto",  "github",          "gitlab",           "gitea",        "forgejo",   "gogs",
+        "gitee", "bitbucket-cloud", "bitbucket-server", "azure-devops", "sourcehut", "generic"};
     static const std::vector<belay::Secret> secrets{belay::Secret(unknowable()), belay::Secret("")};
     auto request = belay::test::read_request(data, size);
     for (const auto* name : kNames) {
@@ -31,7 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         auto check = forge->check(request, secrets);
         for (std::size_t at = 0; at < request.body.size(); at += 3)
             check->feed(request.body.substr(at, 3));
-        if (check->finish()) std::abort();
+        if (check->finish(request.body)) std::abort();
     }
     return 0;
 }

@@ -1,4 +1,5 @@
-// The daemon's face: hooks on TCP, the API on the Unix socket (spec/interfaces.md §4, docs/api.md).
+// The daemon's face: hooks and the API, on TCP and the Unix socket (spec/interfaces.md §4,
+// docs/api.md).
 #pragma once
 
 #include <belay/async/task.hpp>
@@ -60,11 +61,12 @@ struct Listener {
 // Errc::not_found: no such group; forbidden: not ours to give.
 Result<gid_t> share_with_group(const std::string& socket, const std::string& group);
 
-// Loop thread only. `api` and `forges` must outlive stop().
+// Loop thread only. `api`, `forges` and `store` must outlive stop(). In the store lie tokens, the
+// audit and answers under an Idempotency-Key; null: the database can't be used.
 class Server {
   public:
     Server(boost::asio::any_io_executor executor, engine::Api& api, const ports::Forges& forges,
-           Options options);
+           ports::Store* store, Options options);
     ~Server();
 
     void start(const std::vector<Listener>& listeners);
