@@ -57,6 +57,7 @@ struct HookEndpoint::Parse {
         auto push = forge->parse(*request);
         if (!push) return push.error();
         Sha256 digest;
+        if (request->method == "GET") digest.feed(request->target);  // where its payload is
         digest.feed(request->body);
         return Understood{std::move(*push), digest.finish()};
     }
@@ -71,6 +72,11 @@ struct HookEndpoint::Delivery {
     BodyStore body;
     std::optional<std::string_view> whole;  // instead, where it came with the head
     std::uint64_t limit;
+
+    Result<std::string_view> bytes() {
+        if (whole) return *whole;
+        return body.view();
+    }
 };
 
 HookEndpoint::HookEndpoint(engine::Api& api, const ports::Forges& forges, Refusals& refusals,
@@ -117,7 +123,6 @@ Task<Response> HookEndpoint::deliver(Request& request, BodyReader& reader) {
     if (auto length = reader.length(); length && *length > delivery.limit)
         co_return refuse(delivery, 413,
                          Error{Errc::limit, "the body is larger than [limits] hook_body"});
-    if (raw.method == "GET") delivery.digest.feed(raw.target);  // where its payload is
     auto received = co_await receive(delivery, reader);
     if (!received) {
         const auto& error = received.error();
@@ -133,7 +138,7 @@ Task<Response> HookEndpoint::deliver(Request& request, BodyReader& reader) {
         response.close = true;
         co_return response;
     }
-    auto bytes = delivery.body.view();
+    auto bytes = delivery.bytes();
     if (!bytes) co_return problem(bytes.error());
     auto verdict = delivery.check->finish(*bytes);
     if (!verdict || !delivery.forge) {
@@ -179,13 +184,9 @@ Task<Result<void>> HookEndpoint::receive(Delivery& delivery, BodyReader& reader)
 
 Task<Result<HookEndpoint::Understood>> HookEndpoint::read(Delivery& delivery) {
     auto& raw = delivery.request.raw;
-    if (delivery.whole) {
-        raw.body = *delivery.whole;
-    } else {
-        auto bytes = delivery.body.view();
-        if (!bytes) co_return bytes.error();
-        raw.body = *bytes;
-    }
+    auto bytes = delivery.bytes();
+    if (!bytes) co_return bytes.error();
+    raw.body = *bytes;
     Parse parse(delivery.forge, &raw);
     if (!delivery.body.spooled() && raw.body.size() <= options_.parse_on_loop) co_return parse();
     co_return co_await async::offload(pool_, std::move(parse));
