@@ -31,6 +31,11 @@ bool is_address(const std::string& host) {
            ::inet_pton(AF_INET6, host.c_str(), binary.data()) == 1;
 }
 
+// SSL_set_tlsext_host_name() is a macro with a cast of C.
+bool set_server_name(SSL* ssl, std::string name) {
+    return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name.data()) == 1;
+}
+
 Result<ContextPtr> make_context(const Endpoint& endpoint) {
     ContextPtr context(SSL_CTX_new(TLS_client_method()));
     if (!context) return Error{Errc::internal, "TLS can't be used: " + reason()};
@@ -74,8 +79,7 @@ Result<Tls> Tls::connect(int fd, const Endpoint& endpoint, Deadline deadline) {
     const auto& host = endpoint.host;
     bool named = is_address(host)
                      ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1
-                     : SSL_set_tlsext_host_name(ssl, host.c_str()) == 1 &&
-                           SSL_set1_host(ssl, host.c_str()) == 1;
+                     : set_server_name(ssl, host) && SSL_set1_host(ssl, host.c_str()) == 1;
     if (!named) return Error{Errc::invalid, "\"" + host + "\" is no host's name"};
     while (true) {
         errno = 0;

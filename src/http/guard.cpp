@@ -20,10 +20,9 @@ bool equal_ignoring_case(std::string_view left, std::string_view right) {
 // The token of `Authorization: Bearer TOKEN` (RFC 6750 §2.1); none where another scheme is used.
 std::optional<std::string_view> bearer_of(const Request& request) {
     auto sent = request.header("Authorization");
-    auto space = sent.find(' ');
-    if (space == sent.npos || !equal_ignoring_case(sent.substr(0, space), "bearer"))
-        return std::nullopt;
-    sent.remove_prefix(std::min(sent.find_first_not_of(' ', space), sent.size()));
+    auto scheme = sent.substr(0, sent.find(' '));
+    if (!equal_ignoring_case(scheme, "bearer")) return std::nullopt;
+    sent.remove_prefix(std::min(sent.find_first_not_of(' ', scheme.size()), sent.size()));
     return sent;
 }
 

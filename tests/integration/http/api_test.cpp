@@ -10,7 +10,6 @@
 namespace belay::test {
 namespace {
 
-using http::Role;
 using nlohmann::json;
 
 domain::Deployment deployment(std::int64_t id, domain::State state = domain::State::healthy) {

@@ -136,8 +136,8 @@ TEST_F(Tls, HandshakesHaveADeadline) {
 
 TEST_F(Tls, RubbishInAHandshakeEndsIt) {
     start();
-    for (const auto& rubbish : {std::string("\x16\x03\x01\x00\x05hello", 10),
-                                std::string("\x16\xff\xff\xff\xff\xff\xff", 7)}) {
+    for (const std::string& rubbish : {std::string("\x16\x03\x01\x00\x05hello", 10),
+                                       std::string("\x16\xff\xff\xff\xff\xff\xff", 7)}) {
         Client client(connected());
         client.send(rubbish);
         client.until_closed();
