@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <string>
+#include <vector>
 
 namespace belay::store {
 namespace {
@@ -57,9 +59,9 @@ TEST(Migrations, ANewerSchemaIsRefusedWithBothVersionsAndTheCure) {
     auto refused = migrate(connection, migrations());
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, Errc::conflict);
-    for (const std::string part :
-         {std::string("schema 99"), "up to " + std::to_string(migrations().size()),
-          "install belay >= ", "restore"})
+    for (const auto& part :
+         std::vector<std::string>{"schema 99", "up to " + std::to_string(migrations().size()),
+                                  "install belay >= ", "restore"})
         EXPECT_NE(refused.error().message.find(part), std::string::npos) << refused.error().message;
 }
 
