@@ -238,9 +238,9 @@ Keys<AppConfig> static_keys() {
 Keys<AppConfig> status_keys() {
     return {
         key("token", secret_kind(), &AppConfig::status_token,
-            "may write commit statuses and deployments"),
+            "may write commit statuses and, on GitHub, deployments; without it nothing is told"),
         key("url", text_kind("a URL", "\"https://gitea.lan/api/v1\"", check_probe_url),
-            &AppConfig::status_url, "where it can't be told from repo"),
+            &AppConfig::status_url, "where the forge's API answers, where repo doesn't tell"),
     };
 }
 
@@ -315,10 +315,9 @@ Keys<AppConfig> make_app_keys() {
         part("keep", keep_keys(), &AppConfig::keep, "what is kept"),
         open_table("notify", notify_kind(), &AppConfig::notify,
                    "event = channels: failed rolled_back unhealthy recovered degraded live "
-                   "awaiting_approval",
-                   {"nobody is told of anything", {"{}"}}),
-        group("status", status_keys(), "commit statuses and deployments back to the forge",
-              {"nothing is reported back to the forge", {"{}"}}),
+                   "awaiting_approval config_invalid disk_low"),
+        group("status", status_keys(),
+              "commit statuses and deployments back to the forge (docs/forges.md)"),
     };
 }
 

@@ -14,20 +14,56 @@ using domain::Decision;
 using domain::Delivery;
 using domain::Trigger;
 
+namespace {
+
+// A burst of deliveries does not read the files for each of them; a changed secret counts within a
+// second.
+constexpr Millis kSecretsFresh{1'000};
+
+bool takes_hooks(const AppContext* app) {
+    return app && app->config && !app->record.removed;
+}
+
+}  // namespace
+
+// For a name that isn't there the work is done for an app that is, so that the time does not tell
+// which names are.
 std::optional<HookSettings> EngineCore::hook_settings(const std::string& name) {
     auto* app = find(name);
-    if (!app || !app->config || app->record.removed) return std::nullopt;
-    HookSettings settings;
-    settings.forge = app->config->webhook.forge;
-    for (const auto& reference : app->config->webhook.secrets) {
+    const bool there = takes_hooks(app);
+    auto* looked_at = there ? app : another_app();
+    if (!looked_at) return std::nullopt;
+    const auto& read = looked_at->hook.read;
+    if (!read || services_.world.timers.steady_now() - *read >= kSecretsFresh)
+        read_hook_secrets(*looked_at);
+    HookSettings settings{looked_at->hook.secrets, looked_at->config->webhook.forge};
+    if (!there) return std::nullopt;
+    return settings;
+}
+
+// Each in turn.
+AppContext* EngineCore::another_app() {
+    auto next = apps_.upper_bound(last_decoy_);
+    if (next == apps_.end()) next = apps_.begin();
+    if (next == apps_.end()) return nullptr;
+    last_decoy_ = next->first;
+    return takes_hooks(next->second.get()) ? next->second.get() : nullptr;
+}
+
+void EngineCore::read_hook_secrets(AppContext& app) {
+    app.hook.secrets.clear();
+    app.hook.read = services_.world.timers.steady_now();
+    std::string error;
+    for (const auto& reference : app.config->webhook.secrets) {
         auto secret = services_.world.config.resolve(reference);
         if (secret)
-            settings.secrets.push_back(*secret);
+            app.hook.secrets.push_back(*secret);
         else
-            log::error("a webhook secret can't be read",
-                       {{"app", name}, {"error", secret.error().message}});
+            error = secret.error().message;
     }
-    return settings;
+    if (!error.empty() && error != app.hook.error)
+        log::error("a webhook secret can't be read", {{"app", app.name}, {"error", error}});
+    app.hook.error = std::move(error);
 }
 
 namespace {

@@ -242,6 +242,10 @@ Task<void> Deployer::finish(Transition transition) {
     else
         app_.record.superseded_in_row = 0;
     writes.emplace_back(ports::PutApp{app_.record});
+    if (next.state == State::healthy && std::exchange(app_.told_unhealthy, false))
+        writes.emplace_back(
+            app_event(app_.name, now, "recovered",
+                      fmt::format("{} has recovered with release {}", app_.name, next.release)));
     for (auto& write : writes_of(next, sentence(next)))
         writes.push_back(std::move(write));
     deployment() = next;
@@ -281,6 +285,7 @@ Task<void> Deployer::open_stage(std::string name) {
 
 Task<void> Deployer::close_stage(domain::Stage stage) {
     stage.finished_at = services_.now();
+    if (stage.state == domain::StageState::failed) active().failed_tail = stage.tail;
     std::vector<ports::Write> writes;
     auto text = fmt::format("{} {}", stage.name, to_string(stage.state));
     writes.emplace_back(ports::PutStage{std::move(stage)});

@@ -1,9 +1,10 @@
-// The engine's one class: its parts lie in engine.cpp (lanes), boot.cpp, commands.cpp,
+// The engine's one class: its parts lie in engine.cpp (lanes), alerts.cpp, boot.cpp, commands.cpp,
 // deliveries.cpp, live_watch.cpp, poller.cpp, views.cpp, why.cpp.
 #pragma once
 
 #include "deployer.hpp"
 #include "services.hpp"
+#include "statuses.hpp"
 
 #include <belay/engine/engine.hpp>
 
@@ -23,6 +24,8 @@ class EngineCore final : public Engine {
     Task<void> boot() override;
     Task<void> load(ports::Store* store, std::string problem) override;
     Task<void> close() override;
+    // engine.cpp
+    Result<Secret> status_token(const std::string& app) override;
 
     // deliveries.cpp
     std::optional<HookSettings> hook_settings(const std::string& app) override;
@@ -65,6 +68,9 @@ class EngineCore final : public Engine {
     Task<Result<void>> stop(std::string app, std::string by) override;
     Task<Result<Accepted>> start(std::string app, std::string by) override;
     Task<Result<void>> remove(std::string app, bool purge, std::string by) override;
+    // alerts.cpp
+    Task<Result<std::string>> test_channel(std::string channel) override;
+    // commands.cpp
     Task<Result<ReloadReport>> reload() override;
     Task<Result<void>> shutdown() override;
     Task<Result<int>> run(OneOff command, std::function<Task<bool>(std::string)> output) override;
@@ -106,6 +112,16 @@ class EngineCore final : public Engine {
     Task<void> save_event(ports::AddEvent event);
     Task<void> note_health(AppContext& app, std::string health, std::string detail);
 
+    // alerts.cpp
+    void add_alerts(std::vector<ports::Write>& batch);
+    std::set<std::string> channels_for(const std::string& app, domain::AlertEvent event);
+    // `deployment` null: of what is live, or of no app.
+    domain::Alert alert_of(domain::AlertEvent told, const domain::EventRecord& event,
+                           const domain::Deployment* deployment);
+    std::string command_for(const domain::Alert& alert, const AppContext* app) const;
+    std::vector<std::string> log_tail_of(const AppContext& app, ReleaseNumber release);
+    Task<void> disk_watch();
+
     // poller.cpp
     Task<void> poller(AppContext& app);
     Task<void> poll_once(AppContext& app);
@@ -126,20 +142,26 @@ class EngineCore final : public Engine {
     Result<void> ready_for_work() const;
 
     // deliveries.cpp
+    void read_hook_secrets(AppContext& app);
+    AppContext* another_app();
     Task<Result<std::string>> duplicate_of(AppContext& app, domain::Change change,
                                            std::string digest);
     Task<Result<HookAnswer>> record(AppContext& app, domain::Delivery delivery,
                                     std::optional<domain::Change> change, domain::Trigger trigger);
     Task<std::vector<std::string>> tell_deployment(domain::Deployment deployment);
 
+    StatusSource status_source(const std::string& app);
+
     AppView view(const AppContext& app) const;
     domain::AppState state_of(const AppContext& app) const;
     std::vector<Secret> mask_of(const AppContext& app) const;
 
     Services services_;
+    Statuses statuses_;
     std::map<std::string, std::unique_ptr<AppContext>> apps_;
     std::int64_t last_deployment_ = 0;
     std::int64_t last_delivery_ = 0;
+    std::string last_decoy_;  // see another_app()
     bool loaded_ = false;
     TimePoint started_at_{};
     std::string store_problem_;

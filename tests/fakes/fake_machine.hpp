@@ -42,6 +42,8 @@ struct FakeMachine {
     std::set<std::string> sick_commits;       // their health check fails
     std::set<std::string> not_owner_commits;  // somebody else listens on their port
 
+    std::uint64_t free_bytes = std::uint64_t{1} << 40;
+
     // proxy
     std::map<std::string, ports::Route> routes;
     std::map<std::string, std::int64_t> epochs;
@@ -206,7 +208,10 @@ class FakeReleases : public ports::Releases {
         return std::string("/logs");
     }
     Task<Result<void>> purge(std::string) override { co_return Result<void>{}; }
-    Result<void> check_free(std::uint64_t) const override { return {}; }
+    Result<void> check_free(std::uint64_t reserve) const override {
+        if (machine_.free_bytes >= reserve) return {};
+        return Error{Errc::disk_full, "the disk is nearly full"};
+    }
 
   private:
     FakeMachine& machine_;
@@ -394,12 +399,17 @@ class FakeConfigSource : public ports::ConfigSource {
   public:
     domain::ServerConfig server;
     std::vector<domain::AppConfig> apps;
+    bool broken = false;  // the apps' files have an error
 
     ports::LoadedConfig load() override {
         ports::LoadedConfig loaded;
         loaded.server = server;
-        for (const auto& app : apps)
+        for (const auto& app : apps) {
             loaded.apps.push_back({app.name, app.name + ".toml", app, {}});
+            if (!broken) continue;
+            loaded.apps.back().config.reset();
+            loaded.apps.back().complaints = {{app.name + ".toml", 3, 1, "unknown key", false}};
+        }
         return loaded;
     }
     std::string encode(const domain::AppConfig& config) const override {

@@ -196,6 +196,8 @@ class Api {
     virtual Task<Result<Accepted>> start(std::string app, std::string by) = 0;
     virtual Task<Result<void>> remove(std::string app, bool purge, std::string by) = 0;
     virtual Task<Result<ReloadReport>> reload() = 0;
+    // A test alert, now; what the channel's server answered.
+    virtual Task<Result<std::string>> test_channel(std::string channel) = 0;
     // Ends the proxy and all live releases, then the daemon; returns when it has begun.
     virtual Task<Result<void>> shutdown() = 0;
     // Runs a command in the live release's directory and environment; output goes to `output` as it

@@ -123,6 +123,7 @@ TEST_F(Hook, NamesWhatIsMalformedOnlyToThoseWhoSign) {
     EXPECT_EQ(answer.status, 400);
     EXPECT_EQ(answer.headers["content-type"], "application/problem+json");
     EXPECT_EQ(body_of(answer)["detail"], "the field \"ref\" must be a string");
+    eventually([&] { return !api_.refused.empty(); });
     EXPECT_EQ(on_loop([&] { return api_.refused.at(0).status; }), 400);
     auto unsigned_one = request("POST", "/hooks/shop",
                                 "X-GitHub-Event: push\r\nContent-Type: application/json\r\n", "{");
@@ -200,7 +201,8 @@ TEST_F(Hook, SeesAReloadedLimit) {
     start();
     EXPECT_EQ(ask(tcp(), hook(push_body())).status, 413);
     on_loop([&] {
-        server_->set_hook_body(1000);
+        options_.hook_body = 1000;
+        EXPECT_TRUE(server_->configure(options_));
         return 0;
     });
     EXPECT_EQ(ask(tcp(), hook(push_body())).status, 202);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "fakes/fake_machine.hpp"
+#include "fakes/fake_outbox.hpp"
 #include "fakes/fake_store.hpp"
 #include "fakes/fake_timers.hpp"
 
@@ -28,6 +29,8 @@ class EngineWorld {
     FakeConfigSource config;
     std::shared_ptr<FakeDisk> disk = std::make_shared<FakeDisk>();
     FakeTimers timers;
+    FakeOutbox outbox;
+    const ports::ForgeDirectory* status_forges = nullptr;
 
     EngineWorld() { config.apps.push_back(app_config()); }
     ~EngineWorld() { kill(); }
@@ -70,7 +73,9 @@ class EngineWorld {
                             *runtime,
                             *traffic,
                             *prober,
-                            config};
+                            config,
+                            &outbox,
+                            status_forges};
         engine = engine::make_engine(std::move(world), engine::EngineOptions{}, engine::Hooks{});
         bool done = false;
         boost::asio::co_spawn(*loop, start_up(), [&done](std::exception_ptr failure) {

@@ -9,11 +9,12 @@
 #include <string_view>
 #include <sys/socket.h>
 
-namespace belay::proxy {
+namespace belay {
 
 struct Address {
     std::array<std::uint8_t, 16> bytes{};
 
+    bool is_v4() const;  // ::ffff:a.b.c.d
     bool operator==(const Address&) const = default;
 };
 
@@ -29,6 +30,8 @@ class Cidr {
 };
 
 Result<Address> parse_address(std::string_view text);
+// A mapped v4 address as v4.
+std::string to_string(const Address& address);
 
 // A peer or local end of a TCP connection, as text once and for all.
 struct Endpoint {
@@ -43,4 +46,4 @@ std::string to_string(const Endpoint& endpoint);
 Result<sockaddr_storage> socket_address(std::string_view host, std::uint16_t port);
 socklen_t length_of(const sockaddr_storage& storage);
 
-}  // namespace belay::proxy
+}  // namespace belay

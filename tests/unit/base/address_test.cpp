@@ -1,8 +1,8 @@
-#include "proxy/cidr.hpp"
+#include <belay/base/address.hpp>
 
 #include <gtest/gtest.h>
 
-namespace belay::proxy {
+namespace belay {
 namespace {
 
 bool contains(const char* range, const char* address) {
@@ -32,4 +32,4 @@ TEST(Cidr, RefusesWhatIsNone) {
 }
 
 }  // namespace
-}  // namespace belay::proxy
+}  // namespace belay

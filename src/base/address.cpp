@@ -1,4 +1,4 @@
-#include "cidr.hpp"
+#include <belay/base/address.hpp>
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -6,7 +6,7 @@
 #include <cstring>
 #include <netinet/in.h>
 
-namespace belay::proxy {
+namespace belay {
 namespace {
 
 constexpr std::array<std::uint8_t, 12> kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -18,11 +18,20 @@ Address mapped(const in_addr& v4) {
     return address;
 }
 
-bool is_mapped(const Address& address) {
-    return std::equal(kMapped.begin(), kMapped.end(), address.bytes.begin());
+}  // namespace
+
+bool Address::is_v4() const {
+    return std::equal(kMapped.begin(), kMapped.end(), bytes.begin());
 }
 
-}  // namespace
+std::string to_string(const Address& address) {
+    char text[INET6_ADDRSTRLEN] = "";
+    if (address.is_v4())
+        ::inet_ntop(AF_INET, address.bytes.data() + 12, text, sizeof text);
+    else
+        ::inet_ntop(AF_INET6, address.bytes.data(), text, sizeof text);
+    return text;
+}
 
 Result<Address> parse_address(std::string_view text) {
     std::string copy(text);
@@ -62,7 +71,6 @@ bool Cidr::contains(const Address& address) const {
 
 Endpoint endpoint_of(const sockaddr_storage& storage) {
     Endpoint endpoint;
-    char text[INET6_ADDRSTRLEN] = "";
     if (storage.ss_family == AF_INET) {
         sockaddr_in v4{};
         std::memcpy(&v4, &storage, sizeof v4);
@@ -74,12 +82,7 @@ Endpoint endpoint_of(const sockaddr_storage& storage) {
         std::memcpy(endpoint.address.bytes.data(), &v6.sin6_addr, 16);
         endpoint.port = ntohs(v6.sin6_port);
     }
-    const auto* bytes = endpoint.address.bytes.data();
-    if (is_mapped(endpoint.address))
-        ::inet_ntop(AF_INET, bytes + 12, text, sizeof text);
-    else
-        ::inet_ntop(AF_INET6, bytes, text, sizeof text);
-    endpoint.text = text;
+    endpoint.text = to_string(endpoint.address);
     return endpoint;
 }
 
@@ -113,4 +116,4 @@ socklen_t length_of(const sockaddr_storage& storage) {
     return storage.ss_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
 }
 
-}  // namespace belay::proxy
+}  // namespace belay
