@@ -1,8 +1,24 @@
 #include "record.hpp"
 
 namespace belay::forge {
+namespace {
+
+// No name, address or first line is longer; the bytes of messages behind it are of no use.
+constexpr std::size_t kLongestText = 4096;
+
+void cut(std::string& text) {
+    if (text.size() <= kLongestText) return;
+    auto end = kLongestText;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0u) == 0x80u)
+        --end;  // between code points
+    text.resize(end);
+    text.shrink_to_fit();
+}
+
+}  // namespace
 
 void Values::set(std::string_view path, FieldValue value) {
+    if (auto* text = std::get_if<std::string>(&value)) cut(*text);
     values_.insert_or_assign(std::string(path), std::move(value));
 }
 

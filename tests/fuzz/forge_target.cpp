@@ -37,6 +37,10 @@ void expect_sound(const Push& push) {
     for (const auto& change : push.changes)
         expect_sound(change);
     expect(push.event.size() <= 200 && push.delivery_id.size() <= 128);
+    if (push.repository) {
+        const auto& named = *push.repository;
+        expect(named.full_name.size() + named.clone_http.size() + named.web_url.size() < 32'768);
+    }
     expect(push.head_message.size() <= 200 && push.head_message.find('\n') == std::string::npos);
 }
 

@@ -179,6 +179,24 @@ TEST_P(BadInput, BoundsListsOfChanges) {
     tells(many(100'000));
 }
 
+TEST_P(BadInput, KeepsNoTextOfAnyLength) {
+    auto good = push_body(from(), branch("main"), kOld, kNew);
+    good.pop_back();
+    std::string name;
+    for (int i = 0; i < 1'000'000; ++i)
+        name += "\xc3\xa9";
+    std::string repository =
+        R"({"full_name":")" + name + R"(","slug":"s","project":{"key":")" + name + R"("}})";
+    auto push = parse(from(), good + ",\"repository\":" + repository + "}");
+    ASSERT_TRUE(push) << push.error().message;
+    if (!push->repository) return;
+    const auto& full_name = push->repository->full_name;
+    EXPECT_LT(full_name.size(), 10'000u);
+    // Cut between code points.
+    EXPECT_NE(static_cast<unsigned char>(full_name[full_name.size() - 1]), 0xc3u);
+    EXPECT_EQ(full_name.find("\xc3/"), std::string::npos);
+}
+
 TEST_P(BadInput, RefusesHeadersThatDontBelongIntoARecord) {
     auto body = push_body(from(), branch("main"), kOld, kNew);
     for (const std::string& event :

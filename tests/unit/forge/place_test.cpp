@@ -16,7 +16,7 @@ struct Case {
 void PrintTo(const Case& one, std::ostream* out) {
     *out << one.address;
 }
-void PrintTo(const Place& place, std::ostream* out) {
+[[maybe_unused]] void PrintTo(const Place& place, std::ostream* out) {
     *out << place.forge << " | " << place.project << " | " << place.site << " | " << place.web
          << " | " << place.api;
 }
