@@ -48,6 +48,7 @@ const std::map<std::pair<std::string, std::string>, Role> kRoles{
     {{"POST", "/api/v1/apps/{app}/remove"}, Role::admin},
     {{"POST", "/api/v1/apps/{app}/run"}, Role::admin},
     {{"POST", "/api/v1/reload"}, Role::admin},
+    {{"POST", "/api/v1/notify/{channel}/test"}, Role::admin},
     {{"POST", "/api/v1/shutdown"}, Role::admin},
     {{"GET", "/api/v1/tokens"}, Role::admin},
     {{"POST", "/api/v1/tokens"}, Role::admin},
@@ -57,8 +58,11 @@ const std::map<std::pair<std::string, std::string>, Role> kRoles{
 
 std::string filled(std::string_view pattern) {
     std::string path(pattern);
-    for (const auto& [name, value] :
-         {std::pair{"{app}", "shop"}, {"{stage}", "build"}, {"{what}", "d12"}, {"{name}", "x"}})
+    for (const auto& [name, value] : {std::pair{"{app}", "shop"},
+                                      {"{stage}", "build"},
+                                      {"{what}", "d12"},
+                                      {"{name}", "x"},
+                                      {"{channel}", "ops"}})
         if (auto at = path.find(name); at != path.npos) path.replace(at, std::strlen(name), value);
     if (auto at = path.find("{id}"); at != path.npos)
         path.replace(at, 4, path.find("deliveries") != path.npos ? "w3" : "d12");
