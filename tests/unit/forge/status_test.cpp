@@ -351,8 +351,9 @@ TEST(Every_forge, GetsTextsWithinItsLimits) {
         auto description = body["description"].get<std::string>();
         EXPECT_EQ(cut(description, 140), description) << forge;
         for (const auto* key : {"context", "key"})
-            if (body.contains(key) && body[key].is_string())
+            if (body.contains(key) && body[key].is_string()) {
                 EXPECT_EQ(body[key].get<std::string>().size(), 40u) << forge;
+            }
     }
 }
 
