@@ -22,6 +22,7 @@ int show(Context&);
 int releases(Context&);
 int deliveries(Context&);
 int why(Context&);
+int audit(Context&);
 
 // acting.cpp
 int deploy(Context&);
@@ -39,6 +40,11 @@ int remove_app(Context&);
 int reload(Context&);
 int notify_test(Context&);
 int shutdown(Context&);
+
+// token.cpp
+int token_create(Context&);
+int token_list(Context&);
+int token_revoke(Context&);
 
 // streaming.cpp
 int logs(Context&);

@@ -25,6 +25,8 @@ std::string render_releases(const nlohmann::json& list, const Canvas& canvas);
 std::string render_deliveries(const nlohmann::json& list, const Canvas& canvas);
 std::string render_delivery(const nlohmann::json& delivery, const Canvas& canvas);
 std::string render_why(const nlohmann::json& lines, const Canvas& canvas);
+std::string render_audit(const nlohmann::json& list, const Canvas& canvas);
+std::string render_tokens(const nlohmann::json& list, const Canvas& canvas);
 std::string render_reload(const nlohmann::json& report, const Canvas& canvas);
 
 }  // namespace belay::cli

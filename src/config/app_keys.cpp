@@ -130,9 +130,7 @@ Keys<Webhook> webhook_keys() {
         key("forge",
             choice({"auto", "github", "gitlab", "gitea", "forgejo", "gogs", "gitee",
                     "bitbucket-cloud", "bitbucket-server", "azure-devops", "sourcehut", "generic"}),
-            &Webhook::forge, "who sends",
-            {"deliveries of GitHub and of the generic sender are understood",
-             {"\"auto\"", "\"github\"", "\"generic\""}}),
+            &Webhook::forge, "who sends; \"auto\" goes by the delivery's headers"),
     };
 }
 

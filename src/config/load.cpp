@@ -7,12 +7,14 @@
 #include "config/tables.hpp"
 #include "config/toml_text.hpp"
 
+#include <belay/base/certificate.hpp>
 #include <belay/base/id.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <filesystem>
 
 namespace belay::config {
@@ -67,6 +69,19 @@ void complete_server(Reading& reading, LoadedServer& server, const Surroundings&
                              surroundings);
 }
 
+void check_certificate(const Reading& reading, LoadedServer& server) {
+    const auto& cert = server.config.tls_cert;
+    const auto& key = server.config.tls_key;
+    if (cert.empty() || key.empty()) return;
+    auto loaded = load_certificate(cert, key);
+    auto now = std::chrono::time_point_cast<Millis>(std::chrono::system_clock::now());
+    auto valid = loaded ? check_not_expired(*loaded, cert, now) : Result<void>(loaded.error());
+    if (valid) return;
+    auto place = reading.place_of("server.tls");
+    server.certificate.push_back(
+        {server.file, place.line, place.column, "server.tls: " + valid.error().message, false});
+}
+
 void sort_by_place(std::vector<ports::Complaint>& complaints) {
     std::stable_sort(complaints.begin(), complaints.end(), [](const auto& a, const auto& b) {
         return std::pair(a.line, a.column) < std::pair(b.line, b.column);
@@ -92,6 +107,7 @@ LoadedServer read_server(std::string_view text, const std::string& path,
         }
         read_table(reading, "", parsed.root, server.config, server_keys());
         complete_server(reading, server, surroundings);
+        check_certificate(reading, server);
     }
     server.ok = server.ok && reading.ok();
     for (auto& complaint : reading.take())

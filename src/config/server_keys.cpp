@@ -34,7 +34,7 @@ Keys<ServerConfig> listener_keys() {
             &ServerConfig::public_url, "where forges reach this server"),
         key("expose", choice({"hooks", "all", "none"}), &ServerConfig::expose,
             "what the proxy shows under public_url"),
-        group("tls", tls_keys(), "for `listen`", {"`listen` speaks plain HTTP", {}}),
+        group("tls", tls_keys(), "for `listen`; the files are read again when they change"),
         key("socket", text_kind("a path", "\"/run/belay/belay.sock\"", check_socket_path),
             &ServerConfig::socket,
             "of the command line; not as root $XDG_RUNTIME_DIR/belay/belay.sock"),

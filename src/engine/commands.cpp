@@ -327,7 +327,9 @@ Task<Result<void>> EngineCore::remove(std::string name, bool purge, std::string 
         if (!current || !purged) co_return (current ? purged : current).error();
         writes.emplace_back(ports::PurgeApp{name});
     }
-    co_return co_await services_.journal.save(std::move(writes), "removed");
+    auto saved = co_await services_.journal.save(std::move(writes), "removed");
+    co_await open_listeners();  // its own go
+    co_return saved;
 }
 
 Task<Result<ReloadReport>> EngineCore::reload() {
@@ -357,7 +359,7 @@ ReloadReport EngineCore::take_config(ports::LoadedConfig loaded) {
                 server_problem_ = complaint.to_string();
         domain::EventRecord event;
         event.at = services_.now();
-        event.type = "server";
+        event.type = "config";
         event.state = "config_invalid";
         event.text = server_problem_;
         services_.tasks.spawn("config event", save_event(ports::AddEvent{std::move(event)}));
@@ -392,6 +394,7 @@ ReloadReport EngineCore::take_config(ports::LoadedConfig loaded) {
         else if (hash != app.config_hash)
             report.changes.emplace_back(file.name, "changed: in force with the next deployment");
         app.config = std::move(*file.config);
+        app.hook.read.reset();
         app.config_json = std::move(json);
         app.config_hash = std::move(hash);
         if (app.record.last_release == 0 && app.record.live == 0 && services_.journal.store())

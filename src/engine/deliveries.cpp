@@ -14,20 +14,56 @@ using domain::Decision;
 using domain::Delivery;
 using domain::Trigger;
 
+namespace {
+
+// A burst of deliveries does not read the files for each of them; a changed secret counts within a
+// second.
+constexpr Millis kSecretsFresh{1'000};
+
+bool takes_hooks(const AppContext* app) {
+    return app && app->config && !app->record.removed;
+}
+
+}  // namespace
+
+// For a name that isn't there the work is done for an app that is, so that the time does not tell
+// which names are.
 std::optional<HookSettings> EngineCore::hook_settings(const std::string& name) {
     auto* app = find(name);
-    if (!app || !app->config || app->record.removed) return std::nullopt;
-    HookSettings settings;
-    settings.forge = app->config->webhook.forge;
-    for (const auto& reference : app->config->webhook.secrets) {
+    const bool there = takes_hooks(app);
+    auto* looked_at = there ? app : another_app();
+    if (!looked_at) return std::nullopt;
+    const auto& read = looked_at->hook.read;
+    if (!read || services_.world.timers.steady_now() - *read >= kSecretsFresh)
+        read_hook_secrets(*looked_at);
+    HookSettings settings{looked_at->hook.secrets, looked_at->config->webhook.forge};
+    if (!there) return std::nullopt;
+    return settings;
+}
+
+// Each in turn.
+AppContext* EngineCore::another_app() {
+    auto next = apps_.upper_bound(last_decoy_);
+    if (next == apps_.end()) next = apps_.begin();
+    if (next == apps_.end()) return nullptr;
+    last_decoy_ = next->first;
+    return takes_hooks(next->second.get()) ? next->second.get() : nullptr;
+}
+
+void EngineCore::read_hook_secrets(AppContext& app) {
+    app.hook.secrets.clear();
+    app.hook.read = services_.world.timers.steady_now();
+    std::string error;
+    for (const auto& reference : app.config->webhook.secrets) {
         auto secret = services_.world.config.resolve(reference);
         if (secret)
-            settings.secrets.push_back(*secret);
+            app.hook.secrets.push_back(*secret);
         else
-            log::error("a webhook secret can't be read",
-                       {{"app", name}, {"error", secret.error().message}});
+            error = secret.error().message;
     }
-    return settings;
+    if (!error.empty() && error != app.hook.error)
+        log::error("a webhook secret can't be read", {{"app", app.name}, {"error", error}});
+    app.hook.error = std::move(error);
 }
 
 namespace {
@@ -117,6 +153,7 @@ Task<Result<HookAnswer>> EngineCore::submit(std::string name, std::string forge,
 Task<Result<std::string>> EngineCore::duplicate_of(AppContext& app, domain::Change change,
                                                    std::string digest) {
     const auto& commit = *change.commit;
+    if (commit.empty()) co_return std::string();  // fetching tells
     const domain::Deployment* newest = nullptr;
     if (!app.queue.empty())
         newest = &app.queue.back();
@@ -162,7 +199,7 @@ Task<Result<HookAnswer>> EngineCore::record(AppContext& app, Delivery delivery,
     deployment.ref = change->ref;
     if (app.record.hold)
         delivery.reason = fmt::format("on hold by {}: waits for resume", app.record.hold->by);
-    if (change->ref_type == domain::RefType::branch)
+    if (change->ref_type == domain::RefType::branch && !change->commit->empty())
         writes.emplace_back(
             ports::PutRefSeen{app.name, change->ref, *change->commit, delivery.received_at});
     writes.emplace_back(ports::PutDelivery{delivery});
@@ -207,6 +244,7 @@ Task<Result<HookAnswer>> EngineCore::redeliver(DeliveryId id) {
     push.kind = (*recorded)->kind;
     push.event = (*recorded)->event;
     push.changes = (*recorded)->changes;
+    push.body_authentic = (*recorded)->forge != "gitee";
     auto matched = match(push, *(*app)->config);
     auto replay = **recorded;
     replay.delivery_id.clear();  // the forge's id stays with the first

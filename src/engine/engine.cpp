@@ -139,7 +139,9 @@ Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deplo
                             fmt::format("{}: only apps with [service] are deployed yet", app.name)};
         deployment.release = ++app.record.last_release;
         deployment.config = app.config_hash;
-        more.emplace_back(ports::PutConfig{app.config_hash, app.config_json});
+        // What is at work was stored with its snapshot.
+        if (!app.active || app.active->deployment.config != app.config_hash)
+            more.emplace_back(ports::PutConfig{app.config_hash, app.config_json});
     }
     std::vector<Deployment> superseded;
     if (deployment.plan != Plan::restart)

@@ -142,6 +142,8 @@ class EngineCore final : public Engine {
     Result<void> ready_for_work() const;
 
     // deliveries.cpp
+    void read_hook_secrets(AppContext& app);
+    AppContext* another_app();
     Task<Result<std::string>> duplicate_of(AppContext& app, domain::Change change,
                                            std::string digest);
     Task<Result<HookAnswer>> record(AppContext& app, domain::Delivery delivery,
@@ -159,6 +161,7 @@ class EngineCore final : public Engine {
     std::map<std::string, std::unique_ptr<AppContext>> apps_;
     std::int64_t last_deployment_ = 0;
     std::int64_t last_delivery_ = 0;
+    std::string last_decoy_;  // see another_app()
     bool loaded_ = false;
     TimePoint started_at_{};
     std::string store_problem_;

@@ -36,6 +36,7 @@ std::string followed(const domain::AppConfig& app) {
 
 std::string why_none(const domain::Push& push, const domain::AppConfig& app) {
     if (push.kind == domain::PushKind::ping) return "ping: a test delivery, nothing to deploy";
+    if (push.changes.empty() && !push.note.empty()) return "no_change: " + push.note;
     if (push.changes.empty())
         return fmt::format("no_change: the event \"{}\" changes no branch or tag", push.event);
     const auto& change = push.changes.back();
@@ -90,7 +91,9 @@ RepositoryPlace place_of(std::string_view address) {
 bool same_repository(const domain::Repository& named, std::string_view configured) {
     auto own = place_of(configured);
     std::vector<RepositoryPlace> places;
-    for (const auto& address : {named.clone_http, named.clone_ssh, named.web_url})
+    // Where addresses had to be derived, the page's says less than they do.
+    const auto& web_url = named.derived_http.empty() ? named.web_url : named.derived_http;
+    for (const auto& address : {named.clone_http, named.clone_ssh, named.derived_ssh, web_url})
         if (!address.empty()) places.push_back(place_of(address));
     if (places.empty() && !named.full_name.empty()) {
         auto local = named.full_name.starts_with('/');
@@ -116,12 +119,16 @@ Match match(const domain::Push& push, const domain::AppConfig& app) {
                             push.repository->full_name.empty() ? push.repository->clone_http
                                                                : push.repository->full_name,
                             app.name, app.repo)};
+    // A forge's test button names a real branch.
+    if (push.kind == domain::PushKind::ping) return {std::nullopt, why_none(push, app)};
     for (auto change = push.changes.rbegin(); change != push.changes.rend(); ++change) {
         if (!deploys(*change, app)) continue;
         if (change->commit->size() == 64)
             return {std::nullopt,
                     "sha256_repository_unsupported: libgit2 1.5 can't read SHA-256 repositories"};
-        return {*change, {}};
+        auto matched = *change;
+        if (!push.body_authentic) matched.commit = std::string();
+        return {std::move(matched), {}};
     }
     return {std::nullopt, why_none(push, app)};
 }

@@ -11,8 +11,9 @@
 namespace belay::engine {
 
 struct Match {
-    std::optional<domain::Change>
-        change;          // the last that matches: one delivery makes at most one deployment
+    // The last that matches: one delivery makes at most one deployment. Its commit is empty where
+    // the body is not to be believed: what the branch or tag is at when it is fetched.
+    std::optional<domain::Change> change;
     std::string reason;  // why none does; a word, then a sentence for a person
 };
 

@@ -43,6 +43,13 @@ struct Active {
     domain::State state() const { return deployment.state; }
 };
 
+// An app's webhook secrets as they were read last.
+struct HookSecrets {
+    std::vector<Secret> secrets;
+    std::optional<async::SteadyTime> read;  // none: they have to be read before they are used
+    std::string error;                      // said already
+};
+
 struct AppContext {
     std::string name;
     domain::App record;
@@ -52,6 +59,7 @@ struct AppContext {
     std::string config_hash;
     std::string config_error;
     std::string file;
+    HookSecrets hook;
     bool orphaned = false;
 
     RunSetPtr live;       // has the traffic

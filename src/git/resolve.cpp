@@ -126,13 +126,15 @@ class Resolution {
                           fmt::format("\"{}\" is not a whole commit id (40 hex digits)",
                                       shown(wanted_.commit)));
         }
-        if (git_commit_lookup(commit.out(), repository_, &id) < 0) {
-            return failed(SourceReason::sha_unavailable,
-                          fmt::format("{} has no commit {} on any branch or tag: force-pushed "
-                                      "away, or not pushed yet",
-                                      url_, wanted_.commit));
-        }
-        return id;
+        if (git_commit_lookup(commit.out(), repository_, &id) == 0) return id;
+        // Some forges name an annotated tag's object in place of its commit.
+        Object tag;
+        if (git_object_lookup(tag.out(), repository_, &id, GIT_OBJECT_TAG) == 0)
+            return peel_to_commit(repository_, id, wanted_.commit);
+        return failed(SourceReason::sha_unavailable,
+                      fmt::format("{} has no commit {} on any branch or tag: force-pushed "
+                                  "away, or not pushed yet",
+                                  url_, wanted_.commit));
     }
 
     Outcome<void> describe_commit(const git_oid& id) {

@@ -243,6 +243,31 @@ Json shape(const engine::ServerStatus& status) {
             {"public_url", text_or_null(status.public_url)}};
 }
 
+// Without the digest, which is nobody's business.
+Json shape(const domain::Token& token) {
+    return {{"name", token.name},
+            {"role", to_string(token.role)},
+            {"created_by", text_or_null(token.created_by)},
+            {"created_at", time_or_null(token.created_at)},
+            {"expires_at", time_or_null(token.expires_at)},
+            {"last_used_at", time_or_null(token.last_used_at)},
+            {"last_used_from", text_or_null(token.last_used_from)}};
+}
+
+Json shape(const domain::AuditEntry& entry) {
+    auto asked = Json::parse(entry.asked, nullptr, false);
+    return {{"id", entry.id},
+            {"at", time_or_null(entry.at)},
+            {"who", text_or_null(entry.who)},
+            {"role", to_string(entry.role)},
+            {"origin", text_or_null(entry.origin)},
+            {"act", entry.act},
+            {"target", text_or_null(entry.target)},
+            {"asked", asked.is_object() ? std::move(asked) : Json()},
+            {"status_code", number_or_null(entry.status_code)},
+            {"outcome", text_or_null(entry.outcome)}};
+}
+
 std::string to_text(const Json& json) {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -25,6 +25,8 @@ Json shape(const engine::HookAnswer& answer);
 Json shape(const engine::Accepted& accepted);
 Json shape(const engine::ReloadReport& report);
 Json shape(const engine::ServerStatus& status);
+Json shape(const domain::Token& token);
+Json shape(const domain::AuditEntry& entry);
 
 // Text that is no UTF-8 is mended by U+FFFD.
 std::string to_text(const Json& json);

@@ -38,6 +38,8 @@ Outcome judge_mail(const outbound::MailAnswer& answer) {
         outcome.verdict = {Verdict::Kind::give_up, outcome.answer, Millis{0}};
     else if (answer.code >= 400)
         outcome.verdict = {Verdict::Kind::retry, outcome.answer, Millis{0}};
+    else
+        outcome.answer = "the mail was taken";  // the last answer is that to QUIT
     return outcome;
 }
 

@@ -23,12 +23,19 @@ std::size_t give_message(char* into, std::size_t size, std::size_t count, void* 
     return length;
 }
 
+struct Answers {
+    std::string last;
+    std::string refusal;  // the last that was one: QUIT is answered after it
+};
+
 // Each answer of the server comes here line by line.
 std::size_t take_line(char* bytes, std::size_t, std::size_t count, void* into) {
     std::string_view line(bytes, count);
     while (!line.empty() && (line.back() == '\r' || line.back() == '\n'))
         line.remove_suffix(1);
-    *static_cast<std::string*>(into) = line.substr(0, kLine);
+    auto& answers = *static_cast<Answers*>(into);
+    answers.last = line.substr(0, kLine);
+    if (line.starts_with('4') || line.starts_with('5')) answers.refusal = answers.last;
     return count;
 }
 
@@ -72,7 +79,7 @@ Result<MailAnswer> send_mail(const Mail& mail, const Limits& limits) {
                     v6 ? '[' + mail.host + ']' : mail.host, mail.port);
     const auto from = '<' + mail.from + '>';
     Unsent unsent{mail.message};
-    std::string last;
+    Answers answers;
     transfer.set(CURLOPT_URL, url.c_str());
     transfer.set(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
     transfer.set(
@@ -89,12 +96,13 @@ Result<MailAnswer> send_mail(const Mail& mail, const Limits& limits) {
     transfer.set(CURLOPT_READFUNCTION, &give_message);
     transfer.set(CURLOPT_READDATA, static_cast<void*>(&unsent));
     transfer.set(CURLOPT_HEADERFUNCTION, &take_line);
-    transfer.set(CURLOPT_HEADERDATA, static_cast<void*>(&last));
+    transfer.set(CURLOPT_HEADERDATA, static_cast<void*>(&answers));
     transfer.set(CURLOPT_WRITEFUNCTION, &ignore);
     const auto code = transfer.perform();
     MailAnswer answer;
     answer.code = static_cast<int>(transfer.response_code());
-    answer.line = transfer.masked(last);
+    answer.line = transfer.masked(code == CURLE_OK || answers.refusal.empty() ? answers.last
+                                                                              : answers.refusal);
     if (code == CURLE_OK) return answer;
     auto error = transfer.error(code);
     if (error.code == Errc::unauthorized) return prefixed(answer.line, error);

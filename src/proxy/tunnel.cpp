@@ -11,8 +11,9 @@ constexpr Millis kStall{60'000};  // for a side that takes nothing
 
 }  // namespace
 
-Tunnel::Tunnel(Plane& plane, std::shared_ptr<Release> release, bool websocket)
-    : plane_(plane), release_(std::move(release)), websocket_(websocket) {
+Tunnel::Tunnel(Plane& plane, std::shared_ptr<Release> release, const Entrance& entrance,
+               bool websocket)
+    : plane_(plane), release_(std::move(release)), entrance_(entrance), websocket_(websocket) {
     ++release_->counters.open_streams;
     place_ = release_->streams.insert(release_->streams.end(), this);
 }

@@ -16,13 +16,15 @@ namespace belay::proxy {
 class Tunnel final : Leaver {
   public:
     // What lies in the buffers is passed on first.
-    Tunnel(Plane& plane, std::shared_ptr<Release> release, bool websocket);
+    Tunnel(Plane& plane, std::shared_ptr<Release> release, const Entrance& entrance,
+           bool websocket);
     Tunnel(const Tunnel&) = delete;
     Tunnel& operator=(const Tunnel&) = delete;
     ~Tunnel() override;
 
     Flow<> run(Stream& client, Buffer& from_client, Stream& app, Buffer& from_app);
     void go_away() override;
+    bool came_by(const Entrance& entrance) const override { return &entrance_ == &entrance; }
 
   private:
     Flow<> pump_up();
@@ -32,6 +34,7 @@ class Tunnel final : Leaver {
 
     Plane& plane_;
     std::shared_ptr<Release> release_;
+    const Entrance& entrance_;  // the session's
     std::list<Leaver*>::iterator place_;
     bool listed_ = true;
     bool websocket_;

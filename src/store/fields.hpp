@@ -5,6 +5,7 @@
 
 #include <belay/base/id.hpp>
 #include <belay/base/time.hpp>
+#include <belay/domain/access.hpp>
 #include <belay/domain/deployment.hpp>
 #include <belay/domain/push.hpp>
 #include <belay/domain/release.hpp>
@@ -68,6 +69,9 @@ inline auto parse_word(std::string_view text, const domain::PushKind&) {
 }
 inline auto parse_word(std::string_view text, const domain::Decision&) {
     return domain::parse_decision(text);
+}
+inline auto parse_word(std::string_view text, const domain::Role&) {
+    return domain::parse_role(text);
 }
 inline auto parse_word(std::string_view text, const domain::ReleaseState&) {
     return domain::parse_release_state(text);

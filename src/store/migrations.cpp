@@ -204,6 +204,48 @@ CREATE TABLE refs_seen (
 CREATE TABLE configs (hash TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
 )sql";
 
+// Access to the API: who may, what was done, and what was answered under an Idempotency-Key.
+constexpr const char* kAccess = R"sql(
+CREATE TABLE tokens (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    role TEXT NOT NULL,
+    digest TEXT NOT NULL UNIQUE,
+    created_by TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    last_used_at INTEGER NOT NULL,
+    last_used_from TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    role TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    act TEXT NOT NULL,
+    target TEXT NOT NULL,
+    asked TEXT NOT NULL,
+    status_code INTEGER NOT NULL,
+    outcome TEXT NOT NULL
+) STRICT;
+CREATE INDEX audit_at ON audit (at);
+
+CREATE TABLE answers (
+    scope TEXT NOT NULL,
+    key TEXT NOT NULL,
+    request TEXT NOT NULL,
+    status_code INTEGER NOT NULL,
+    content_type TEXT NOT NULL,
+    body TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (scope, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX answers_of_scope ON answers (scope, at);
+CREATE INDEX answers_at ON answers (at);
+)sql";
+
 constexpr const char* kOutbox = R"sql(
 CREATE TABLE outbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -225,7 +267,7 @@ CREATE INDEX outbox_key ON outbox (kind, destination, key);
 CREATE INDEX outbox_finished ON outbox (finished_at) WHERE finished_at > 0;
 )sql";
 
-constexpr std::array<const char*, 2> kMigrations{kFirst, kOutbox};
+constexpr std::array<const char*, 3> kMigrations{kFirst, kAccess, kOutbox};
 
 Result<int> number(Connection& connection, const std::string& pragma) {
     auto text = connection.value("PRAGMA " + pragma);

@@ -49,4 +49,9 @@ List<ports::Outgoing> waiting_outgoing(Connection& connection,
 Result<TimePoint> last_sent(Connection& connection, const ports::Destination& destination,
                             const std::string& key);
 
+List<domain::Token> tokens(Connection& connection);
+List<domain::AuditEntry> audit(Connection& connection, ports::Page page);
+Found<ports::PutAnswer> answer(Connection& connection, const std::string& scope,
+                               const std::string& key, TimePoint now);
+
 }  // namespace belay::store

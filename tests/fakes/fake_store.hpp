@@ -35,10 +35,15 @@ struct FakeDisk {
     std::map<std::int64_t, domain::EventRecord> events;
     std::map<std::pair<std::string, std::string>, ports::RefSeen> refs_seen;
     std::map<std::string, std::string> configs;
+    std::map<std::int64_t, domain::Token> tokens;
+    std::map<std::int64_t, domain::AuditEntry> audit;
+    std::map<std::pair<std::string, std::string>, ports::PutAnswer> answers;  // by scope and key
     std::map<std::int64_t, ports::Outgoing> outbox;
     std::int64_t last_deployment = 0;
     std::int64_t last_delivery = 0;
     std::int64_t last_event = 0;
+    std::int64_t last_token = 0;
+    std::int64_t last_audit = 0;
     std::int64_t last_outgoing = 0;
 };
 
@@ -211,6 +216,28 @@ class FakeStore : public ports::Store {
         co_return found;
     }
 
+    Task<Result<std::vector<domain::Token>>> tokens() override {
+        co_await turn();
+        if (closed_) co_return closed();
+        std::vector<domain::Token> found;
+        for (const auto& [id, token] : disk_->tokens)
+            found.push_back(token);
+        std::sort(found.begin(), found.end(),
+                  [](const auto& a, const auto& b) { return a.name < b.name; });
+        co_return found;
+    }
+    Task<Result<std::vector<domain::AuditEntry>>> audit(ports::Page page) override {
+        return newest_first(&FakeDisk::audit, page.limit,
+                            [=](const auto& entry) { return on_page(entry.id, page); });
+    }
+    Task<Result<std::optional<ports::PutAnswer>>> answer(std::string scope, std::string key,
+                                                         TimePoint now) override {
+        co_await turn();
+        if (closed_) co_return closed();
+        auto found = value_of(disk_->answers, std::pair(scope, key));
+        if (found && found->at < now - ports::kAnswersAge) found.reset();
+        co_return found;
+    }
     Task<Result<std::vector<ports::Destination>>> waiting_destinations() override {
         co_await turn();
         if (closed_) co_return closed();
@@ -269,6 +296,7 @@ class FakeStore : public ports::Store {
         count += erase(disk.runs, [&](const auto& run) {
             return run.ended_at > TimePoint{} && run.ended_at < before;
         });
+        count += erase(disk.audit, [&](const auto& entry) { return entry.at < before; });
         count += erase(disk.outbox, [&](const auto& row) {
             return row.finished_at > TimePoint{} && row.finished_at < before;
         });
@@ -493,6 +521,61 @@ class FakeStore : public ports::Store {
             std::erase_if(disk.refs_seen,
                           [&](const auto& row) { return row.first.first == write.app; });
             disk.apps.erase(write.app);
+            return {};
+        }
+
+        Result<void> operator()(const ports::AddToken& write) const {
+            for (const auto& [id, other] : disk.tokens)
+                if (other.name == write.token.name)
+                    return Error{Errc::conflict, "there is a token " + other.name + " already"};
+            auto token = write.token;
+            token.id = ++disk.last_token;
+            disk.tokens[token.id] = token;
+            committed.access_ids.push_back(token.id);
+            return {};
+        }
+        Result<void> operator()(const ports::PutTokenUse& write) const {
+            auto at = disk.tokens.find(write.token);
+            if (at == disk.tokens.end()) return {};
+            at->second.last_used_at = write.at;
+            at->second.last_used_from = write.from;
+            return {};
+        }
+        Result<void> operator()(const ports::RemoveToken& write) const {
+            disk.tokens.erase(write.token);
+            return {};
+        }
+        Result<void> operator()(const ports::AddAudit& write) const {
+            auto entry = write.entry;
+            entry.id = ++disk.last_audit;
+            disk.audit[entry.id] = entry;
+            disk.audit.erase(entry.id - ports::kAuditKept);
+            committed.access_ids.push_back(entry.id);
+            return {};
+        }
+        Result<void> operator()(const ports::EndAudit& write) const {
+            auto at = disk.audit.find(write.entry);
+            if (at == disk.audit.end()) return {};
+            at->second.status_code = write.status_code;
+            at->second.outcome = write.outcome;
+            return {};
+        }
+        Result<void> operator()(const ports::PutAnswer& write) const {
+            disk.answers[{write.scope, write.key}] = write;
+            erase(disk.answers,
+                  [&](const auto& row) { return row.at < write.at - ports::kAnswersAge; });
+            std::vector<TimePoint> times;
+            for (const auto& [key, row] : disk.answers)
+                if (row.scope == write.scope) times.push_back(row.at);
+            if (times.size() <= ports::kAnswersKept) return {};
+            std::sort(times.rbegin(), times.rend());
+            auto oldest = times[ports::kAnswersKept - 1];
+            erase(disk.answers,
+                  [&](const auto& row) { return row.scope == write.scope && row.at < oldest; });
+            return {};
+        }
+        Result<void> operator()(const ports::RemoveAnswer& write) const {
+            disk.answers.erase({write.scope, write.key});
             return {};
         }
 

@@ -121,7 +121,7 @@ def serve_mail():
 
     def authenticate(server, session, envelope, mechanism, data):
         right = isinstance(data, LoginPassword) and (data.login, data.password) == (b"ops", b"pass word")
-        return AuthResult(success=right, handled=not right and False)
+        return AuthResult(success=right, handled=False)
 
     async def main():
         options = {}

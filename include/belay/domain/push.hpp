@@ -43,6 +43,9 @@ struct Repository {
     std::string web_url;
     std::string clone_http;
     std::string clone_ssh;
+    // What the forge's convention makes of the rest, where the body has no addresses to clone from.
+    std::string derived_http = {};
+    std::string derived_ssh = {};
 
     bool operator==(const Repository&) const = default;
 };
@@ -56,6 +59,10 @@ struct Push {
     std::vector<Change> changes;
     std::string pusher;
     std::string head_message;  // first line
+    std::string note;          // what a person should know of a delivery that names no change
+    // False where whoever has seen one delivery can send another body with it (Gitee): then it says
+    // no more than that something happened.
+    bool body_authentic = true;
 };
 
 enum class Decision { queued, ignored, duplicate, rejected };

@@ -50,7 +50,8 @@ struct EngineOptions {
 
 // What `app` does for the engine where the data plane's listeners are concerned.
 struct Hooks {
-    // Opens what the configuration asks for and isn't open yet; sentences for what could not be.
+    // Opens what the configuration asks for and isn't open yet, closes what it no longer asks for;
+    // sentences for what could not be done.
     std::function<Task<std::vector<std::string>>(domain::ServerConfig,
                                                  std::vector<std::string> app_listens)>
         open_listeners;

@@ -61,7 +61,7 @@ struct Mail {
 
 struct MailAnswer {
     int code = 0;      // of the last answer (RFC 5321 §4.2): 250 is taken, 4xx later, 5xx never
-    std::string line;  // the last answer, as far as it was kept
+    std::string line;  // the last answer that refuses, else the last
 };
 
 // Like exchange(). A server that answers with 4xx or 5xx gives a value, so the caller decides;

@@ -75,6 +75,18 @@ TEST_F(Fetch, PeelsAnAnnotatedTag) {
     EXPECT_EQ(fetched->tip, "");
 }
 
+TEST_F(Fetch, TakesATagObjectForItsCommit) {
+    auto commit = repository.commit_file("a", "1");
+    repository.git({"tag", "-a", "v1", "-m", "first"});
+    repository.push();
+    auto wanted = order();
+    wanted.job.wanted = {"", "v1", "", repository.git({"rev-parse", "refs/tags/v1"})};
+    ASSERT_NE(wanted.job.wanted.commit, commit);
+    auto fetched = fetch(wanted);
+    ASSERT_TRUE(succeeded(fetched));
+    EXPECT_EQ(fetched->commit, commit);
+}
+
 TEST_F(Fetch, TakesTheNewestVersionOfAPattern) {
     repository.commit_file("a", "1");
     repository.git({"tag", "v1.9.0"});

@@ -35,7 +35,7 @@ TEST_F(Http, ARequestArrivesAsItWasWrittenAndItsAnswerComesBack) {
     test::Receiver receiver(
         directory_, "http",
         R"([{"status": 429, "headers": {"Retry-After": "7"}, "body": "slow down"}])");
-    auto request = post(receiver.url("/a?b=c"), std::string("\0\xff{}", 4));
+    auto request = post(receiver.url("/a?b=c"), std::string("\0\x01{}", 4));
     request.method = "PUT";
     request.headers.emplace_back("Authorization", "Bearer x");
     auto answer = exchange(request, limits_);

@@ -185,6 +185,33 @@ inline domain::EventRecord sample_event(const std::string& text) {
     return event;
 }
 
+inline domain::Token sample_token(const std::string& name) {
+    domain::Token token;
+    token.name = name;
+    token.role = domain::Role::admin;
+    token.digest = "digest of " + name;
+    token.created_by = "ada";
+    token.created_at = at(1);
+    token.expires_at = at(2);
+    token.last_used_at = at(3);
+    token.last_used_from = "192.0.2.7";
+    return token;
+}
+
+inline domain::AuditEntry sample_entry(const std::string& act) {
+    domain::AuditEntry entry;
+    entry.at = at(80);
+    entry.who = "token ci";
+    entry.role = domain::Role::deploy;
+    entry.origin = "192.0.2.7";
+    entry.act = act;
+    entry.target = "shop";
+    entry.asked = R"({"ref":"main"})";
+    entry.status_code = 202;
+    entry.outcome = "d7";
+    return entry;
+}
+
 inline ports::Outgoing sample_outgoing(std::string destination, std::string key) {
     ports::Outgoing outgoing;
     outgoing.kind = ports::OutgoingKind::status;

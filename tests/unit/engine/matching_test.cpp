@@ -45,6 +45,42 @@ TEST(Match, SaysWhyNothingIsDeployed) {
     EXPECT_TRUE(match(push, shop()).reason.starts_with("ping"));
 }
 
+TEST(Match, DeploysNoTestDelivery) {
+    domain::Push push;
+    push.kind = domain::PushKind::ping;
+    push.changes = {change("refs/heads/main")};
+    auto none = match(push, shop());
+    EXPECT_FALSE(none.change);
+    EXPECT_TRUE(none.reason.starts_with("ping"));
+}
+
+TEST(Match, SaysWhatTheDeliveryLacks) {
+    domain::Push push;
+    push.note = "set \"Resource details to send\" to All";
+    EXPECT_EQ(match(push, shop()).reason, "no_change: set \"Resource details to send\" to All");
+}
+
+TEST(Match, LeavesTheCommitToGitWhereTheBodyIsNotBelieved) {
+    domain::Push push;
+    push.body_authentic = false;
+    push.changes = {change("refs/heads/main")};
+    auto matched = match(push, shop());
+    ASSERT_TRUE(matched.change);
+    EXPECT_EQ(matched.change->commit, "");
+    EXPECT_EQ(matched.change->ref, "refs/heads/main");
+    EXPECT_EQ(push.changes[0].commit, std::string(40, 'a'));
+}
+
+TEST(Match, ComparesAddressesMadeByAForgesConvention) {
+    domain::Repository named{
+        "Acme/Shop", "https://bitbucket.org/other/page",    "",
+        "",          "https://bitbucket.org/Acme/Shop.git", "git@bitbucket.org:Acme/Shop"};
+    EXPECT_TRUE(same_repository(named, "git@bitbucket.org:acme/shop.git"));
+    EXPECT_TRUE(same_repository(named, "https://bitbucket.org/acme/shop"));
+    EXPECT_FALSE(same_repository(named, "https://bitbucket.org/evil/shop"));
+    EXPECT_FALSE(same_repository(named, "https://bitbucket.org/other/page"));
+}
+
 TEST(Match, TagsByPattern) {
     auto app = shop();
     app.branch.clear();

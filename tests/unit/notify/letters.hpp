@@ -49,7 +49,7 @@ inline domain::Alert huge_alert() {
     for (int i = 0; i < 20'000; ++i)
         long_text += "\xc3\xa4<&*";
     alert.message = alert.author = alert.detail = alert.ref = alert.stage = long_text;
-    alert.log_tail.assign(2'000, long_text);
+    alert.log_tail.assign(60, long_text);
     return bounded(alert);
 }
 
