@@ -231,7 +231,7 @@ void azure(Place& place, Parts parts) {
     auto mark = std::find(segments.begin(), segments.end(), "_git");
     if (mark == segments.end() || mark == segments.begin() || segments.end() - mark != 2) return;
     auto name = segments.back();
-    if (mark - segments.begin() == 1) mark = segments.insert(mark, name);
+    if (mark - segments.begin() == 1) mark = segments.insert(mark, name) + 1;
     auto folder = joined(segments, 0, static_cast<std::size_t>(mark - segments.begin()));
     place.project = folder + "/" + name;
     place.web = place.site + "/" + folder + "/_git/" + name;

@@ -135,6 +135,10 @@ class Worker final : public Notifier {
                 lane->attempts, format_time(lane->since), lane->last_error,
                 alerts ? fmt::format("; `belay notify test {}` tries it", destination.name) : ""));
         }
+        for (const auto& [destination, why] : refused_)
+            if (destination.kind == OutgoingKind::status)
+                found.push_back(fmt::format("the forge refused the last status of {}: {}",
+                                            destination.name, why));
         return found;
     }
 
@@ -350,6 +354,9 @@ class Worker final : public Notifier {
     void note(Lane& lane, const Outgoing& row) {
         const std::string to =
             row.kind == OutgoingKind::alert ? row.destination : "statuses of " + row.destination;
+        if (row.state == OutgoingState::sent) refused_.erase({row.kind, row.destination});
+        if (row.state == OutgoingState::dropped)
+            refused_[{row.kind, row.destination}] = row.last_error;
         if (row.state == OutgoingState::sent) {
             if (lane.attempts >= kFailing) log::info("messages go out again", {{"to", to}});
             lane.attempts = 0;
@@ -391,6 +398,7 @@ class Worker final : public Notifier {
     Options options_;
     Carrier carrier_;
     std::map<Destination, std::unique_ptr<Lane>> lanes_;
+    std::map<Destination, std::string> refused_;  // why the last message was given up
     async::Event something_;
     async::Cancel closing_;
     ports::Store* store_ = nullptr;

@@ -12,7 +12,7 @@ import subprocess
 import threading
 import unittest
 
-from machine import TestCase, free_ports, git, wait_for
+from machine import TestCase, free_ports
 
 SECRET = "s3cret-of-the-hook"
 PING = b'{"zen": "x", "hook_id": 1}'
@@ -33,6 +33,7 @@ class Front(TestCase):
 path = "/healthz"
 interval = "100ms"
 min_healthy_time = "300ms"
+timeout = "1s"
 [traffic]
 hosts = ["shop.test"]
 drain = "100ms"
@@ -84,7 +85,8 @@ class PublicUrl(Front):
 
         self.set_server(expose="all")
         m.cli("reload")
-        self.assertEqual(self.request("GET", "/healthz"), (200, '{"alive":true}'))
+        status, text = self.request("GET", "/healthz")
+        self.assertEqual((status, json.loads(text)), (200, {"alive": True}))
         self.assertEqual(self.request("GET", "/api/v1/apps")[0], 401)
         self.assertEqual(self.deliver()[0], 200)
         self.assertEqual(self.request("GET", "/healthz", "shop.test")[1].strip(), "well", "the app's own")

@@ -4,6 +4,13 @@
 #include <gtest/gtest.h>
 
 namespace belay::forge {
+
+// Found by its argument, so not in the unnamed namespace.
+void PrintTo(const Place& place, std::ostream* out) {
+    *out << place.forge << " | " << place.project << " | " << place.site << " | " << place.web
+         << " | " << place.api;
+}
+
 namespace {
 
 struct Case {
@@ -16,11 +23,6 @@ struct Case {
 void PrintTo(const Case& one, std::ostream* out) {
     *out << one.address;
 }
-[[maybe_unused]] void PrintTo(const Place& place, std::ostream* out) {
-    *out << place.forge << " | " << place.project << " | " << place.site << " | " << place.web
-         << " | " << place.api;
-}
-
 class Places : public testing::TestWithParam<Case> {};
 
 TEST_P(Places, AreToldByTheAddress) {
