@@ -3,6 +3,8 @@
 #pragma once
 
 #include "deployer.hpp"
+#include "explain.hpp"
+#include "matching.hpp"
 #include "services.hpp"
 
 #include <belay/engine/engine.hpp>
@@ -51,7 +53,7 @@ class EngineCore final : public Engine {
                                                           DeploymentId deployment) override;
     async::Subscription subscribe(EventSink sink) override;
     // why.cpp
-    Task<Result<std::vector<std::string>>> why(std::string what) override;
+    Task<Result<Explanation>> why(std::string what) override;
 
     // commands.cpp
     Task<Result<Accepted>> deploy(std::string app, DeployRequest request) override;
@@ -109,6 +111,8 @@ class EngineCore final : public Engine {
     // poller.cpp
     Task<void> poller(AppContext& app);
     Task<void> poll_once(AppContext& app);
+    Task<void> take_polled(AppContext& app, ports::Tip tip);
+    void note_poll_failure(AppContext& app, std::string error);
     Task<void> housekeeping();
     Task<void> prune_releases(AppContext& app);
 
@@ -126,11 +130,21 @@ class EngineCore final : public Engine {
     Result<void> ready_for_work() const;
 
     // deliveries.cpp
-    Task<Result<std::string>> duplicate_of(AppContext& app, domain::Change change,
-                                           std::string digest);
+    Match decide(const AppContext& app, const domain::Push& push) const;
+    std::string newer_tag_than(const AppContext& app, const std::string& tag) const;
+    Task<Result<Match>> duplicate_of(AppContext& app, domain::Change change, std::string digest);
+    Task<Result<HookAnswer>> record_repetition(AppContext& app, domain::Delivery delivery,
+                                               domain::Delivery earlier);
     Task<Result<HookAnswer>> record(AppContext& app, domain::Delivery delivery,
                                     std::optional<domain::Change> change, domain::Trigger trigger);
-    Task<std::vector<std::string>> tell_deployment(domain::Deployment deployment);
+
+    // why.cpp
+    Task<Standing> standing_of(std::string app);
+    Task<Story> story_of(domain::Deployment deployment);
+    Task<std::vector<domain::Deployment>> heirs_of(domain::Deployment deployment);
+    Task<Result<Explanation>> explanation(std::vector<domain::Delivery> deliveries,
+                                          std::vector<domain::Deployment> deployments);
+    Task<Result<Explanation>> unknown(std::string commit);
 
     AppView view(const AppContext& app) const;
     domain::AppState state_of(const AppContext& app) const;
@@ -138,6 +152,7 @@ class EngineCore final : public Engine {
 
     Services services_;
     std::map<std::string, std::unique_ptr<AppContext>> apps_;
+    Slots polls_;
     std::int64_t last_deployment_ = 0;
     std::int64_t last_delivery_ = 0;
     bool loaded_ = false;

@@ -68,6 +68,9 @@ inline auto parse_word(std::string_view text, const domain::PushKind&) {
 inline auto parse_word(std::string_view text, const domain::Decision&) {
     return domain::parse_decision(text);
 }
+inline auto parse_word(std::string_view text, const domain::Rule&) {
+    return domain::parse_rule(text);
+}
 inline auto parse_word(std::string_view text, const domain::ReleaseState&) {
     return domain::parse_release_state(text);
 }

@@ -204,7 +204,16 @@ CREATE TABLE refs_seen (
 CREATE TABLE configs (hash TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
 )sql";
 
-constexpr std::array<const char*, 1> kMigrations{kFirst};
+// By which rule things were decided, whose repetition a delivery is, how long approval is waited
+// for.
+constexpr const char* kRules = R"sql(
+ALTER TABLE deliveries ADD COLUMN rule TEXT NOT NULL DEFAULT '';
+ALTER TABLE deliveries ADD COLUMN replay_of INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployments ADD COLUMN rule TEXT NOT NULL DEFAULT '';
+ALTER TABLE deployments ADD COLUMN expires_at INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+constexpr std::array<const char*, 2> kMigrations{kFirst, kRules};
 
 Result<int> number(Connection& connection, const std::string& pragma) {
     auto text = connection.value("PRAGMA " + pragma);
