@@ -165,20 +165,20 @@ Task<Result<Match>> EngineCore::duplicate_of(AppContext& app, domain::Change cha
         newest = &app.active->deployment;
     Match none, found;
     if (newest && newest->plan == domain::Plan::build && newest->commit == commit &&
-        newest->ref == change.ref) {
+        (!commit.empty() || newest->ref == change.ref)) {
         found.rule = Rule::same_commit;
         found.reason =
             commit.empty()
                 ? fmt::format("{} fetches the tip already", to_string(newest->id))
-                : fmt::format("{} deploys {} already", to_string(newest->id), commit.substr(0, 7));
+                : fmt::format("{} deploys {} already", to_string(newest->id), short_id(commit));
         co_return found;
     }
     if (commit.empty()) co_return none;
     if (!newest && app.live && app.live->manifest.commit == commit &&
         app.live_release.config == app.config_hash) {
         found.rule = Rule::already_live;
-        found.reason = fmt::format("{} is live already, as release {}", commit.substr(0, 7),
-                                   app.live->release());
+        found.reason =
+            fmt::format("{} is live already, as release {}", short_id(commit), app.live->release());
         co_return found;
     }
     if (newest) co_return none;

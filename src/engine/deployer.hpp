@@ -63,6 +63,7 @@ class Deployer {
     Task<Event> give_way_to(const ports::Fetched& tip);
     Task<std::optional<domain::Deployment>> dealt_with(std::string commit);
     Task<std::optional<Event>> judge_history();
+    std::string judge_tag(const std::string& tag, const ports::Fetched& fetched) const;
     Task<std::optional<Event>> judge_rules(const ports::Fetched& fetched);
     Task<std::optional<Event>> judge_paths();
     Task<Result<void>> find_displaced();

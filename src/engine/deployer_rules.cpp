@@ -21,10 +21,6 @@ using domain::Trigger;
 
 namespace {
 
-std::string short_id(const std::string& commit) {
-    return commit.substr(0, 7);
-}
-
 // "the tip of main", "tag v1"
 std::string named_tip(const ports::Fetched& fetched) {
     return fetched.branch.empty() ? "what tag " + fetched.tag + " names"
@@ -282,18 +278,27 @@ Task<std::optional<domain::Event>> Deployer::judge_history() {
     co_return std::nullopt;
 }
 
+// Why the tag is an older version; empty: it isn't.
+std::string Deployer::judge_tag(const std::string& tag, const ports::Fetched& fetched) const {
+    auto live = app_.live ? tag_of(app_.live->manifest.ref) : std::string();
+    if (is_older_tag(tag, live))
+        return fmt::format("{} is older than {}, which is live", tag, live);
+    if (is_older_tag(tag, fetched.newest_tag))
+        return fmt::format("{} is not the newest version: {} is", tag, fetched.newest_tag);
+    // Where a branch is live versions can't be compared, but histories can.
+    if (app_.live && live.empty() && fetched.in_live)
+        return fmt::format("{} is part of what is live already", tag);
+    return {};
+}
+
 Task<std::optional<domain::Event>> Deployer::judge_rules(const ports::Fetched& fetched) {
     const auto& own = deployment();
     if (!ruled()) co_return std::nullopt;
+    // A tag is a decision of its own: tools that make releases mark the commits that they tag.
     if (auto tag = tag_of(own.ref); !tag.empty()) {
-        auto live = app_.live ? tag_of(app_.live->manifest.ref) : std::string();
-        const bool behind_live = is_older_tag(tag, live);
-        if (behind_live || is_older_tag(tag, fetched.newest_tag))
-            co_return not_deployed(
-                Rule::older_tag,
-                behind_live
-                    ? fmt::format("{} is older than {}, which is live", tag, live)
-                    : fmt::format("{} is not the newest version: {} is", tag, fetched.newest_tag));
+        auto old = judge_tag(tag, fetched);
+        if (!old.empty()) co_return not_deployed(Rule::older_tag, old);
+        co_return co_await judge_paths();
     }
     if (auto mark = skip_mark(fetched.subject + "\n" + fetched.body)) {
         // What this one superseded wanted to go live, and is part of it.

@@ -112,6 +112,7 @@ class EngineCore final : public Engine {
     Task<void> poller(AppContext& app);
     Task<void> poll_once(AppContext& app);
     Task<void> take_polled(AppContext& app, ports::Tip tip);
+    Task<void> take_polled_tag(AppContext& app, ports::Tip tip);
     void note_poll_failure(AppContext& app, std::string error);
     Task<void> housekeeping();
     Task<void> prune_releases(AppContext& app);

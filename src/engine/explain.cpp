@@ -21,10 +21,6 @@ namespace {
 
 constexpr std::size_t kLogLines = 10;
 
-std::string short_id(const std::string& commit) {
-    return commit.empty() ? "nothing" : commit.substr(0, 7);
-}
-
 // "1.2s", "48s", "2m5s": nobody wants to know the milliseconds of a minute.
 std::string span(Millis duration) {
     if (duration >= Millis{10'000})

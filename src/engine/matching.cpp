@@ -13,14 +13,6 @@ using domain::Rule;
 
 namespace {
 
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::transform(result.begin(), result.end(), result.begin(), [](char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
-    return result;
-}
-
 std::string_view last_part(std::string_view path) {
     auto slash = path.rfind('/');
     return slash == path.npos ? path : path.substr(slash + 1);
@@ -59,6 +51,14 @@ std::string followed(const domain::AppConfig& app) {
     if (app.tags.empty()) return fmt::format("branch {}", app.branch);
     if (app.branch.empty()) return fmt::format("tags {}", app.tags);
     return fmt::format("branch {} and tags {}", app.branch, app.tags);
+}
+
+std::string lower(std::string_view text) {
+    std::string result(text);
+    std::transform(result.begin(), result.end(), result.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    });
+    return result;
 }
 
 bool fits_pattern(std::string_view pattern, std::string_view name) {

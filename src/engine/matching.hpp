@@ -38,6 +38,9 @@ bool same_repository(const domain::Repository& named, std::string_view configure
 // "branch main", "tags v*", "branch main and tags v*"
 std::string followed(const domain::AppConfig& app);
 
+// ASCII only, whatever the locale.
+std::string lower(std::string_view text);
+
 // fnmatch(3) for branch and tag patterns.
 bool fits_pattern(std::string_view pattern, std::string_view name);
 

@@ -112,8 +112,11 @@ Task<void> EngineCore::poll_once(AppContext& app) {
     if (!config.branch.empty() && !followed)
         app.poll.error = fmt::format("there is no branch {}", config.branch);
     if (app.record.last_release != queued_before) co_return;
+    // The branch last, as what is queued last goes live: its tip has the tag's commit, more often
+    // than not.
+    const auto tag = newest ? *newest : ports::Tip{};
+    if (!config.tags.empty()) co_await take_polled_tag(app, tag);
     if (followed) co_await take_polled(app, *followed);
-    if (newest) co_await take_polled(app, *newest);
 }
 
 void EngineCore::note_poll_failure(AppContext& app, std::string error) {
@@ -123,6 +126,28 @@ void EngineCore::note_poll_failure(AppContext& app, std::string error) {
     log::warning("polling failed", {{"app", app.name},
                                     {"failures", fmt::to_string(app.poll.failures)},
                                     {"error", app.poll.error}});
+}
+
+// Beside a branch only tags that come later count: those that are there already belong to its
+// history.
+Task<void> EngineCore::take_polled_tag(AppContext& app, ports::Tip tip) {
+    static const std::string kKnown = "refs/tags/";
+    bool begun = !app.config || app.config->branch.empty();
+    if (!begun) {
+        auto known = co_await services_.journal.store()->ref_seen(app.name, kKnown);
+        if (!known) co_return;
+        begun = known->has_value();
+    }
+    if (begun) {
+        if (!tip.ref.empty()) co_await take_polled(app, std::move(tip));
+        co_return;
+    }
+    std::vector<ports::Write> writes;
+    writes.emplace_back(ports::PutRefSeen{app.name, kKnown, tip.commit, services_.now()});
+    if (!tip.ref.empty())
+        writes.emplace_back(ports::PutRefSeen{app.name, tip.ref, tip.commit, services_.now()});
+    auto saved = co_await services_.journal.save(std::move(writes), "ref_seen");
+    if (!saved) log::warning("a tip was not recorded", {{"error", saved.error().message}});
 }
 
 Task<void> EngineCore::take_polled(AppContext& app, ports::Tip tip) {

@@ -1,5 +1,7 @@
 #include "rules.hpp"
 
+#include "matching.hpp"
+
 #include <belay/base/glob.hpp>
 #include <belay/domain/push.hpp>
 #include <belay/ports/tag_order.hpp>
@@ -15,11 +17,9 @@ using domain::Trigger;
 
 std::optional<std::string> skip_mark(std::string_view message) {
     constexpr std::array<std::string_view, 3> kMarks{"[skip ci]", "[ci skip]", "[skip deploy]"};
-    std::string lower(message);
-    for (auto& c : lower)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    const auto text = lower(message);
     for (auto mark : kMarks)
-        if (auto at = lower.find(mark); at != lower.npos)
+        if (auto at = text.find(mark); at != text.npos)
             return std::string(message.substr(at, mark.size()));
     return std::nullopt;
 }
@@ -35,6 +35,10 @@ bool concerns(const domain::AppConfig& app, const std::vector<std::string>& chan
     return std::any_of(changed.begin(), changed.end(), [&](const std::string& path) {
         return (app.include_paths.empty() || include.takes(path)) && !exclude.takes(path);
     });
+}
+
+std::string short_id(const std::string& commit) {
+    return commit.substr(0, 7);
 }
 
 std::string some_of(const std::vector<std::string>& names, std::size_t shown) {

@@ -21,6 +21,9 @@ bool filters_paths(const domain::AppConfig& app);
 // root.
 bool concerns(const domain::AppConfig& app, const std::vector<std::string>& changed);
 
+// How a commit is named to people: its first seven digits.
+std::string short_id(const std::string& commit);
+
 // "a, b and 3 more"
 std::string some_of(const std::vector<std::string>& names, std::size_t shown = 3);
 

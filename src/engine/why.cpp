@@ -22,12 +22,6 @@ bool is_hex(std::string_view text) {
     return text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
-std::string lower(std::string text) {
-    for (auto& c : text)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return text;
-}
-
 void add(std::vector<WhyStep>& steps, std::vector<WhyStep> more) {
     steps.insert(steps.end(), more.begin(), more.end());
 }

@@ -249,6 +249,36 @@ TEST(Rules, PollingFindsTheNewestTagAndNotAnOlderOne) {
     EXPECT_EQ(world.newest().id, id);
 }
 
+TEST(Rules, WhereABranchIsLiveATagInItsHistoryIsNoNews) {
+    EngineWorld world;
+    world.config.apps[0].tags = "v*";
+    world.config.apps[0].poll = Millis{60'000};
+    world.machine.tags["v1"] = commit('a');
+    world.machine.commit_to_main(commit('b'));
+    world.start_live();
+    ASSERT_TRUE(world.run_until([&] { return world.machine.polls.size() > 2; }));
+    EXPECT_EQ(world.disk->deployments.size(), 1u) << "what was tagged before is no news";
+    EXPECT_EQ(world.end_of(world.push('d').deployment).state, State::healthy);
+    world.machine.tags["v1.1"] = commit('a');
+    ASSERT_TRUE(world.run_until([&] { return world.newest().rule == Rule::older_tag; }));
+    EXPECT_EQ(world.newest().state, State::canceled);
+    EXPECT_EQ(world.machine.served(), 2);
+    world.machine.commits.insert(commit('c'));
+    world.machine.tags["v2"] = commit('c');
+    ASSERT_TRUE(world.run_until([&] { return world.newest().commit == commit('c'); }));
+    EXPECT_EQ(world.end_of(world.newest().id).state, State::healthy);
+}
+
+TEST(Rules, ATagOutranksTheMarkOfItsCommit) {
+    EngineWorld world;
+    follow_tags(world).start_live();
+    world.machine.commits.insert(commit('b'));
+    world.machine.messages[commit('b')] = "Release 1.1 [skip ci]";
+    world.machine.tags["v1.1"] = commit('b');
+    auto answer = world.deliver(world.tag_of("v1.1", 'b'));
+    EXPECT_EQ(world.end_of(answer.deployment).state, State::healthy);
+}
+
 // --- the tip
 
 TEST(Tip, AReplayedCaptureNeverLeadsBackHoweverOftenItComes) {
