@@ -74,8 +74,10 @@ std::string render_delivery(const Json& delivery, const Canvas& canvas) {
     auto add = [&](std::string label, std::string value) {
         if (!value.empty()) facts.add({{std::move(label), Style::dim}, {std::move(value)}});
     };
+    add("rule", shown_of(delivery, "rule"));
     add("reason", shown_of(delivery, "reason"));
     add("deployment", shown_of(delivery, "deployment"));
+    add("replay of", shown_of(delivery, "replay_of"));
     if (auto received = time_of(delivery, "received_at"))
         add("received", fmt::format("{} ({})", format_time(*received), ago(*received, canvas.now)));
     add("answered", text_of(delivery, "status_code"));
@@ -143,13 +145,6 @@ std::string render_tokens(const Json& list, const Canvas& canvas) {
                    {shown_of(each, "last_used_from")}});
     }
     return table.empty() ? "No tokens yet.\n" : table.render(canvas);
-}
-
-std::string render_why(const Json& lines, const Canvas&) {
-    std::string text;
-    for (const auto& line : items_of(lines))
-        if (line.is_string()) text += printable(line.get<std::string>()) + "\n";
-    return text.empty() ? "Nothing is known about it.\n" : text;
 }
 
 std::string render_reload(const Json& report, const Canvas& canvas) {

@@ -269,10 +269,7 @@ Keys<AppConfig> make_app_keys() {
             "`auto`: refused with the cure where .gitmodules exists"),
         key("poll", duration_or_off(), &AppConfig::poll, "safety net for lost webhooks"),
         key("approval", either("manual", "none"), &AppConfig::manual_approval,
-            "`manual`: continuous delivery, waits after test",
-            {"`belay approve` comes with a later version; with \"manual\" a deployment waits after "
-             "test until it is canceled",
-             {"\"none\""}}),
+            "`manual`: continuous delivery, waits after test for `belay approve`, 7 days at most"),
         key("pipeline", choice({"server", "repository"}), &AppConfig::pipeline,
             "`repository`: .belay.toml at the pushed commit may say build, test and the like",
             {"build, test and all else are taken from this file", {"\"server\""}}),

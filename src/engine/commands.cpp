@@ -149,8 +149,7 @@ Task<Result<Accepted>> EngineCore::cancel(DeploymentId id, std::string by) {
         if (app->active && app->active->deployment.id == id) {
             auto fits = domain::apply(app->active->deployment, event, app->active->course);
             if (!fits) co_return fits.error();
-            app->active->deployment.note += fmt::format(
-                "{}canceled by {}", app->active->deployment.note.empty() ? "" : "; ", by);
+            event.failure.detail = "canceled by " + by;
             ask(*app, std::move(event));
             co_return Accepted{id, {}};
         }
@@ -194,7 +193,10 @@ Task<Result<Accepted>> EngineCore::answer_gate(DeploymentId id, EventKind kind, 
         event.kind = kind;
         auto fits = domain::apply(app->active->deployment, event, app->active->course);
         if (!fits) co_return fits.error();
-        app->active->deployment.note = std::move(note);
+        if (kind == EventKind::reject)
+            event.failure.detail = std::move(note);
+        else
+            app->active->deployment.note = std::move(note);
         ask(*app, std::move(event));
         co_return Accepted{id, {}};
     }

@@ -152,6 +152,7 @@ Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deplo
             older.failure.reason = domain::Reason::superseded;
             older.failure.stage = "queued";
             older.failure.detail = fmt::format("{} is newer", to_string(deployment.id));
+            older.rule = domain::Rule::newer_push;
             older.finished_at = now;
             superseded.push_back(older);
         }
@@ -180,6 +181,7 @@ Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deplo
             older.state = State::queued;
             older.superseded_by = {};
             older.failure = {};
+            older.rule = {};
             older.finished_at = {};
             app.queue.push_back(older);
         }
@@ -208,6 +210,7 @@ Task<void> EngineCore::supersede_active(AppContext& app, DeploymentId by) {
     }
     domain::Event event;
     event.kind = EventKind::supersede;
+    event.rule = domain::Rule::newer_push;
     event.by = by;
     event.failure.detail = fmt::format("{} is newer", to_string(by));
     ask(app, std::move(event));

@@ -3,6 +3,8 @@
 #pragma once
 
 #include "deployer.hpp"
+#include "explain.hpp"
+#include "matching.hpp"
 #include "services.hpp"
 #include "statuses.hpp"
 
@@ -54,7 +56,7 @@ class EngineCore final : public Engine {
                                                           DeploymentId deployment) override;
     async::Subscription subscribe(EventSink sink) override;
     // why.cpp
-    Task<Result<std::vector<std::string>>> why(std::string what) override;
+    Task<Result<Explanation>> why(std::string what) override;
 
     // commands.cpp
     Task<Result<Accepted>> deploy(std::string app, DeployRequest request) override;
@@ -125,6 +127,9 @@ class EngineCore final : public Engine {
     // poller.cpp
     Task<void> poller(AppContext& app);
     Task<void> poll_once(AppContext& app);
+    Task<void> take_polled(AppContext& app, ports::Tip tip);
+    Task<void> take_polled_tag(AppContext& app, ports::Tip tip);
+    void note_poll_failure(AppContext& app, std::string error);
     Task<void> housekeeping();
     Task<void> prune_releases(AppContext& app);
 
@@ -144,11 +149,21 @@ class EngineCore final : public Engine {
     // deliveries.cpp
     void read_hook_secrets(AppContext& app);
     AppContext* another_app();
-    Task<Result<std::string>> duplicate_of(AppContext& app, domain::Change change,
-                                           std::string digest);
+    Match decide(const AppContext& app, const domain::Push& push) const;
+    std::string newer_tag_than(const AppContext& app, const std::string& tag) const;
+    Task<Result<Match>> duplicate_of(AppContext& app, domain::Change change, std::string digest);
+    Task<Result<HookAnswer>> record_repetition(AppContext& app, domain::Delivery delivery,
+                                               domain::Delivery earlier);
     Task<Result<HookAnswer>> record(AppContext& app, domain::Delivery delivery,
                                     std::optional<domain::Change> change, domain::Trigger trigger);
-    Task<std::vector<std::string>> tell_deployment(domain::Deployment deployment);
+
+    // why.cpp
+    Task<Standing> standing_of(std::string app);
+    Task<Story> story_of(domain::Deployment deployment);
+    Task<std::vector<domain::Deployment>> heirs_of(domain::Deployment deployment);
+    Task<Result<Explanation>> explanation(std::vector<domain::Delivery> deliveries,
+                                          std::vector<domain::Deployment> deployments);
+    Task<Result<Explanation>> unknown(std::string commit);
 
     StatusSource status_source(const std::string& app);
 
@@ -159,6 +174,7 @@ class EngineCore final : public Engine {
     Services services_;
     Statuses statuses_;
     std::map<std::string, std::unique_ptr<AppContext>> apps_;
+    Slots polls_;
     std::int64_t last_deployment_ = 0;
     std::int64_t last_delivery_ = 0;
     std::string last_decoy_;  // see another_app()

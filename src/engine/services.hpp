@@ -76,6 +76,8 @@ struct AppContext {
     std::unique_ptr<Active> active;
     async::Event lane_wake;
     async::Event watch_wake;
+    async::Event poll_wake;
+    PollView poll;
 };
 
 struct Services {

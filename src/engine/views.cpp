@@ -104,6 +104,8 @@ AppView EngineCore::view(const AppContext& app) const {
     if (app.config) {
         view.repo = app.config->repo;
         view.branch = app.config->branch;
+        view.tags = app.config->tags;
+        if (app.config->poll && !app.orphaned) view.poll = app.poll;
     }
     const auto* route = app.live ? &app.live->manifest.route : nullptr;
     if (route) {

@@ -21,6 +21,7 @@ Json shape(const engine::DeploymentView& view);
 Json shape(const domain::Release& release);
 Json shape(const domain::Delivery& delivery);
 Json shape(const domain::EventRecord& event);
+Json shape(const engine::Explanation& explanation);
 Json shape(const engine::HookAnswer& answer);
 Json shape(const engine::Accepted& accepted);
 Json shape(const engine::ReloadReport& report);

@@ -96,9 +96,8 @@ Task<Response> get_delivery(Context& context, const Request& request) {
 }
 
 Task<Response> get_why(Context& context, const Request& request) {
-    auto sentences = co_await context.api.why(request.args[0]);
-    if (!sentences) co_return problem(sentences.error());
-    co_return json_response(list(Json(*sentences)));
+    auto explanation = co_await context.api.why(request.args[0]);
+    co_return shape_response(explanation);
 }
 
 }  // namespace belay::http

@@ -73,6 +73,9 @@ inline auto parse_word(std::string_view text, const domain::Decision&) {
 inline auto parse_word(std::string_view text, const domain::Role&) {
     return domain::parse_role(text);
 }
+inline auto parse_word(std::string_view text, const domain::Rule&) {
+    return domain::parse_rule(text);
+}
 inline auto parse_word(std::string_view text, const domain::ReleaseState&) {
     return domain::parse_release_state(text);
 }

@@ -267,7 +267,16 @@ CREATE INDEX outbox_key ON outbox (kind, destination, key);
 CREATE INDEX outbox_finished ON outbox (finished_at) WHERE finished_at > 0;
 )sql";
 
-constexpr std::array<const char*, 3> kMigrations{kFirst, kAccess, kOutbox};
+// By which rule things were decided, whose repetition a delivery is, how long approval is waited
+// for.
+constexpr const char* kRules = R"sql(
+ALTER TABLE deliveries ADD COLUMN rule TEXT NOT NULL DEFAULT '';
+ALTER TABLE deliveries ADD COLUMN replay_of INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployments ADD COLUMN rule TEXT NOT NULL DEFAULT '';
+ALTER TABLE deployments ADD COLUMN expires_at INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+constexpr std::array<const char*, 4> kMigrations{kFirst, kAccess, kOutbox, kRules};
 
 Result<int> number(Connection& connection, const std::string& pragma) {
     auto text = connection.value("PRAGMA " + pragma);

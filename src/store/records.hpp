@@ -81,6 +81,8 @@ struct Columns<domain::Delivery> {
         visit("kind", row.kind);
         visit("repository", row.repository);
         visit("body_digest", row.body_digest);
+        visit("rule", row.rule);
+        visit("replay_of", row.replay_of);
     }
 };
 
@@ -146,6 +148,8 @@ struct Columns<domain::Deployment> {
         visit("switched_at", row.switched_at);
         visit("finished_at", row.finished_at);
         visit("overhead_ms", row.overhead_ms);
+        visit("rule", row.rule);
+        visit("expires_at", row.expires_at);
     }
 };
 

@@ -140,13 +140,13 @@ class Repository:
         with open(path, "w") as file:
             file.write(text)
 
-    def commit(self, release, mode="ok", **files):
+    def commit(self, release, mode="ok", message=None, **files):
         self.write("RELEASE", release + "\n")
         self.write("mode", mode + "\n")
         for name, text in files.items():
             self.write(name, text)
         git("add", "-A", cwd=self.work)
-        git("commit", "-q", "-m", f"release {release}", cwd=self.work)
+        git("commit", "-q", "-m", message or f"release {release}", cwd=self.work)
         return git("rev-parse", "HEAD", cwd=self.work)
 
     def push(self, *arguments):

@@ -131,9 +131,10 @@ class FakeApi : public engine::Api {
         std::vector<domain::Release> all{release};
         co_return all;
     }
-    Task<Result<std::vector<std::string>>> why(std::string what) override {
-        std::vector<std::string> lines{"asked about " + what};
-        co_return lines;
+    Task<Result<engine::Explanation>> why(std::string what) override {
+        engine::Explanation explanation;
+        explanation.answer = "asked about " + what;
+        co_return explanation;
     }
     Task<Result<std::vector<engine::LogSource>>> stage_logs(DeploymentId id,
                                                             std::string stage) override {

@@ -4,6 +4,7 @@
 
 #include <belay/base/id.hpp>
 #include <belay/base/time.hpp>
+#include <belay/domain/rule.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -79,8 +80,10 @@ struct Delivery {
     TimePoint received_at{};
     int status_code = 0;
     Decision decision = Decision::ignored;
-    std::string reason;
+    Rule rule = Rule::none;
+    std::string reason;       // the rule in words
     DeploymentId deployment;  // 0: none
+    DeliveryId replay_of;     // that of which this is a repetition; 0: none
     PushKind kind = PushKind::other;
     std::string repository;  // full name
     std::vector<Change> changes;

@@ -44,6 +44,8 @@ inline domain::Delivery sample_delivery(std::int64_t id) {
     delivery.changes = {sample_change(), domain::Change{}};
     delivery.changes.back().forced = false;
     delivery.body_digest = std::string(64, 'd');
+    delivery.rule = domain::Rule::branch;
+    delivery.replay_of = DeliveryId{7};
     return delivery;
 }
 
@@ -80,6 +82,8 @@ inline domain::Deployment sample_deployment(std::int64_t id) {
     deployment.started_at = at(200);
     deployment.switched_at = at(300);
     deployment.finished_at = at(400);
+    deployment.rule = domain::Rule::skip_mark;
+    deployment.expires_at = TimePoint{Millis{1'763'600'000'000}};
     deployment.overhead_ms = 0;  // known, and nothing: not the same as unknown
     return deployment;
 }

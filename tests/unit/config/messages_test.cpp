@@ -359,10 +359,7 @@ const std::vector<Case> kHealthAndTraffic{
 
 const std::vector<Case> kLater{
     {"approval = \"manual\"\npipeline = \"repository\"\n" + kApp,
-     {"shop.toml:1:12: warning: approval: not in effect yet: `belay approve` comes with a later "
-      "version; with \"manual\" a deployment "
-      "waits after test until it is canceled",
-      "shop.toml:2:12: warning: pipeline: not in effect yet: build, test and all else are taken "
+     {"shop.toml:2:12: warning: pipeline: not in effect yet: build, test and all else are taken "
       "from this file"}},
     {"approval = \"none\"\npipeline = \"server\"\n" + kApp, {}},
     {kApp + "limits = { memory = \"1GiB\" }\nsocket_activation = true\nruntime = \"systemd\"\n",
@@ -509,10 +506,7 @@ const std::vector<Case> kServer{
     {"[defaults]\npol = \"5m\"\n[defaults.build]\ntimeout = 5\n",
      {"belay.toml:2:1: pol: unknown key; did you mean \"poll\"?",
       "belay.toml:4:11: build.timeout: wants a duration such as \"30m\", not the number 5"}},
-    {"[defaults]\napproval = \"manual\"\n",
-     {"belay.toml:2:12: warning: approval: not in effect yet: `belay approve` comes with a later "
-      "version; with \"manual\" a "
-      "deployment waits after test until it is canceled"}},
+    {"[defaults]\napproval = \"manual\"\n", {}},
 };
 
 INSTANTIATE_TEST_SUITE_P(UnknownKeys, AppMessages, ::testing::ValuesIn(kUnknownKeys));

@@ -41,6 +41,7 @@ TEST(Blame, FallsOnWhoCanDoSomethingAboutIt) {
     EXPECT_EQ(blame_of(Reason::disk_full), Blame::machine);
     EXPECT_EQ(blame_of(Reason::internal), Blame::belay);
     EXPECT_EQ(blame_of(Reason::superseded), Blame::none);
+    EXPECT_EQ(blame_of(Reason::canceled), Blame::none);
     for (int i = 1; i < kReasonCount - 1; ++i)
         EXPECT_NE(blame_of(static_cast<Reason>(i)), Blame::none)
             << to_string(static_cast<Reason>(i));

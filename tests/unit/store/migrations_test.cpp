@@ -24,6 +24,19 @@ TEST(Migrations, BringAnEmptyDatabaseToTheNewestSchemaOnce) {
     EXPECT_EQ(connection.value("PRAGMA foreign_key_check").value(), "");
 }
 
+TEST(Migrations, KeepWhatAnOlderVersionWrote) {
+    auto connection = in_memory();
+    ASSERT_TRUE(migrate(connection, migrations().first(1)));
+    ASSERT_TRUE(connection.execute(
+        "INSERT INTO deliveries (id, app, forge, event, delivery_id, received_at, status_code, "
+        "decision, reason, deployment, kind, repository, body_digest) VALUES (88, 'shop', "
+        "'github', "
+        "'push', 'x', 1, 202, 'queued', '', 12, 'push', 'acme/shop', 'd')"));
+    ASSERT_TRUE(migrate(connection, migrations()));
+    EXPECT_EQ(connection.value("SELECT decision || rule || replay_of FROM deliveries").value(),
+              "queued0");
+}
+
 TEST(Migrations, EveryTableIsStrict) {
     auto connection = in_memory();
     ASSERT_TRUE(migrate(connection, migrations()));

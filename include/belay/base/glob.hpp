@@ -1,11 +1,11 @@
-// The patterns of `ship`: which files of the workspace become the release.
+// Patterns of paths: which files become the release (`ship`), whose change deploys (`paths`).
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace belay::release {
+namespace belay {
 
 // `*` and `?` stop at a slash, `[a-z]` and `[!a-z]` are one character, `**` as a whole segment is
 // any number of segments.
@@ -13,13 +13,13 @@ namespace belay::release {
 bool matches(std::string_view pattern, std::string_view path);
 
 // A list of patterns, the last one that matches decides; `!pattern` leaves out again. What matches
-// a directory takes all below it. Anything named `.git` is never shipped.
-class Shipping {
+// a directory takes all below it. Anything named `.git` is never taken.
+class PathPatterns {
   public:
-    explicit Shipping(const std::vector<std::string>& patterns);
+    explicit PathPatterns(const std::vector<std::string>& patterns);
 
-    // Relative to the release, without a leading or trailing slash.
-    bool ships(std::string_view path) const;
+    // A path without a leading or trailing slash.
+    bool takes(std::string_view path) const;
 
   private:
     struct Rule {
@@ -30,4 +30,4 @@ class Shipping {
     bool everything_ = false;
 };
 
-}  // namespace belay::release
+}  // namespace belay

@@ -1,8 +1,8 @@
-#include "glob.hpp"
+#include <belay/base/glob.hpp>
 
 #include <cstddef>
 
-namespace belay::release {
+namespace belay {
 namespace {
 
 std::string_view first_segment(std::string_view path) {
@@ -109,7 +109,7 @@ bool matches(std::string_view pattern, std::string_view path) {
     }
 }
 
-Shipping::Shipping(const std::vector<std::string>& patterns) {
+PathPatterns::PathPatterns(const std::vector<std::string>& patterns) {
     for (auto pattern : patterns) {
         bool leave_out = pattern.starts_with('!');
         if (leave_out) pattern.erase(0, 1);
@@ -125,7 +125,7 @@ Shipping::Shipping(const std::vector<std::string>& patterns) {
     everything_ = rules_.size() == 1 && rules_[0].pattern == "**" && !rules_[0].leave_out;
 }
 
-bool Shipping::ships(std::string_view path) const {
+bool PathPatterns::takes(std::string_view path) const {
     for (auto rest = path; !rest.empty(); rest = after_segment(rest))
         if (first_segment(rest) == ".git") return false;
     if (everything_) return true;
@@ -138,4 +138,4 @@ bool Shipping::ships(std::string_view path) const {
     return false;
 }
 
-}  // namespace belay::release
+}  // namespace belay

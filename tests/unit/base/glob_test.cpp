@@ -1,9 +1,10 @@
+#include <belay/base/glob.hpp>
+
 #include <gtest/gtest.h>
 
 #include <random>
-#include <release/glob.hpp>
 
-namespace belay::release {
+namespace belay {
 namespace {
 
 TEST(Glob, StarsAndQuestionMarksStopAtASlash) {
@@ -95,29 +96,29 @@ TEST(Glob, AgreesWithASimplerMatcherOnRandomInput) {
     EXPECT_GT(hits, 500);
 }
 
-TEST(Shipping, ADirectoryTakesAllBelowIt) {
-    Shipping shipping({"dist/", "package.json"});
-    EXPECT_TRUE(shipping.ships("dist"));
-    EXPECT_TRUE(shipping.ships("dist/a/b.js"));
-    EXPECT_TRUE(shipping.ships("package.json"));
-    EXPECT_FALSE(shipping.ships("src/a.ts"));
-    EXPECT_FALSE(shipping.ships("distant"));
+TEST(PathPatterns, ADirectoryTakesAllBelowIt) {
+    PathPatterns shipping({"dist/", "package.json"});
+    EXPECT_TRUE(shipping.takes("dist"));
+    EXPECT_TRUE(shipping.takes("dist/a/b.js"));
+    EXPECT_TRUE(shipping.takes("package.json"));
+    EXPECT_FALSE(shipping.takes("src/a.ts"));
+    EXPECT_FALSE(shipping.takes("distant"));
 }
 
-TEST(Shipping, TheLastMatchDecides) {
-    Shipping shipping({"**", "!node_modules/.cache", "node_modules/.cache/keep"});
-    EXPECT_TRUE(shipping.ships("node_modules/x"));
-    EXPECT_FALSE(shipping.ships("node_modules/.cache/x"));
-    EXPECT_TRUE(shipping.ships("node_modules/.cache/keep"));
+TEST(PathPatterns, TheLastMatchDecides) {
+    PathPatterns shipping({"**", "!node_modules/.cache", "node_modules/.cache/keep"});
+    EXPECT_TRUE(shipping.takes("node_modules/x"));
+    EXPECT_FALSE(shipping.takes("node_modules/.cache/x"));
+    EXPECT_TRUE(shipping.takes("node_modules/.cache/keep"));
 }
 
-TEST(Shipping, NeverShipsGit) {
-    Shipping shipping({"**"});
-    EXPECT_FALSE(shipping.ships(".git"));
-    EXPECT_FALSE(shipping.ships(".git/config"));
-    EXPECT_FALSE(shipping.ships("vendor/lib/.git/HEAD"));
-    EXPECT_TRUE(shipping.ships(".gitignore"));
+TEST(PathPatterns, NeverShipsGit) {
+    PathPatterns shipping({"**"});
+    EXPECT_FALSE(shipping.takes(".git"));
+    EXPECT_FALSE(shipping.takes(".git/config"));
+    EXPECT_FALSE(shipping.takes("vendor/lib/.git/HEAD"));
+    EXPECT_TRUE(shipping.takes(".gitignore"));
 }
 
 }  // namespace
-}  // namespace belay::release
+}  // namespace belay
