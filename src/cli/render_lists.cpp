@@ -139,7 +139,7 @@ std::string render_tokens(const Json& list, const Canvas& canvas) {
                    {shown_of(each, "created_by")},
                    {!expires  ? "never"
                     : expired ? "expired"
-                              : ago(*expires, canvas.now),
+                              : format_time(*expires).substr(0, 10),
                     expired ? Style::bad : Style::plain},
                    {when(each, "last_used_at", canvas.now)},
                    {shown_of(each, "last_used_from")}});

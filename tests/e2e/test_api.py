@@ -13,7 +13,7 @@ try:
 except ImportError:  # scripts/bootstrap --test installs it
     jsonschema = None
 
-from machine import BELAY, TestCase, wait_for
+from machine import BELAY, TestCase
 
 
 def make_authority(folder, name, subject="localhost"):
@@ -25,7 +25,7 @@ def make_authority(folder, name, subject="localhost"):
     openssl("req", "-x509", *key, "-keyout", ca + ".key", "-out", ca + ".crt", "-subj", "/CN=Belay test authority", "-days", "2")
     openssl("req", *key, "-keyout", leaf + ".key", "-out", leaf + ".csr", "-subj", "/CN=" + subject)
     with open(leaf + ".ext", "w") as file:
-        file.write(f"subjectAltName=DNS:{subject},IP:127.0.0.1\n" if subject == "localhost" else f"subjectAltName=DNS:{subject}\n")
+        file.write(f"subjectAltName=DNS:{subject}\n")
     openssl("x509", "-req", "-in", leaf + ".csr", "-CA", ca + ".crt", "-CAkey", ca + ".key", "-CAcreateserial", "-days", "1",
             "-out", leaf + ".crt", "-extfile", leaf + ".ext")
     os.chmod(leaf + ".key", 0o600)
@@ -87,7 +87,7 @@ class Network(TestCase):
         r.push()
         failed = self.remote("deploy", "shop", "--commit", bad, "--wait", token=deploy, check=False)
         self.assertEqual(failed.returncode, 1)
-        self.assertIn("unhealthy", failed.stdout)
+        self.assertIn("the last probe: status 500", failed.stdout)
         self.remote("hold", "shop", "-m", "freeze", token=deploy)
         self.assertIn("by token ci", self.remote("status", "shop", token=read).stdout)
         self.remote("resume", "shop", token=deploy)
@@ -119,7 +119,7 @@ class Network(TestCase):
             for token in (admin, deploy, read):
                 self.assertNotIn(token[6:], text)
         self.assertRegex(self.remote("audit", token=admin).stdout, r"token ci +deploy +127.0.0.1 +hold +shop")
-        self.assertRegex(self.remote("token", "list", token=admin).stdout, r"ci +deploy .* in \d+d")
+        self.assertRegex(self.remote("token", "list", token=admin).stdout, r"ci +deploy .* 20\d\d-\d\d-\d\d ")
 
     def database(self):
         text = b""
@@ -161,9 +161,9 @@ class Network(TestCase):
         self.assertEqual(stranger.returncode, 3)
         self.assertIn("is not trusted", stranger.stderr)
         self.assertIn("--ca", stranger.stderr)
-        # by address, which the certificate has too, and under another name, which it has not
-        self.remote("status", token=token, url=f"https://127.0.0.1:{self.machine.http_port}/")
-        elsewhere = self.remote("status", token=token, url=f"https://127.0.0.2:{self.machine.http_port}", check=False)
+        # under another name than the certificate's
+        self.remote("status", token=token, url=self.url + "/")
+        elsewhere = self.remote("status", token=token, url=f"https://127.0.0.1:{self.machine.http_port}", check=False)
         self.assertEqual(elsewhere.returncode, 3)
         self.assertIn("mismatch", elsewhere.stderr)
         # http:// to another machine sends nothing at all
@@ -197,7 +197,7 @@ class Network(TestCase):
         r.push()
         environment = {"PATH": os.environ["PATH"], "BELAY_URL": self.url, "BELAY_CA": self.ca, "BELAY_TOKEN": token}
         waiting = subprocess.Popen([BELAY, "deploy", "shop", "--wait"], env=environment, stdout=subprocess.PIPE, text=True)
-        wait_for("a second deployment", lambda: len(m.json("history", "shop")["items"]) > 1)
+        self.assertIn("d2", waiting.stdout.readline())
         m.kill(signal.SIGKILL)
         m.start()
         output, _ = waiting.communicate(timeout=90)
@@ -227,18 +227,12 @@ class Description(TestCase):
         if not isinstance(schema, dict):
             return schema
         made = {key: self.closed(value) for key, value in schema.items()}
-        if "allOf" in made:
-            made["unevaluatedProperties"] = False
-        elif schema.get("type") == "object" and "properties" in schema:
+        if schema.get("type") == "object" and "properties" in schema:
             made.setdefault("unevaluatedProperties", False)
         return made
 
     def matches(self, value, schema):
-        if "allOf" in schema:  # parts of a whole, each of which is open
-            schema = dict(schema, unevaluatedProperties=False)
-            components = self.document["components"]
-        else:
-            schema, components = self.closed(schema), self.closed(self.document["components"])
+        schema, components = self.closed(schema), self.closed(self.document["components"])
         jsonschema.Draft202012Validator({**schema, "components": components},
                                         format_checker=jsonschema.FormatChecker()).validate(value)
 
@@ -310,8 +304,8 @@ class Description(TestCase):
         queued = self.check("POST", "/api/v1/apps/{app}/deploy", {"ref": "main", "force": True}, 202, **shop)
         self.check("POST", "/api/v1/deployments/{id}/cancel", {}, 202, id=queued["deployment"])
         m.wait_end(queued["deployment"])
-        self.check("POST", "/api/v1/deployments/{id}/approve", {}, 409, id=queued["deployment"])
-        self.check("POST", "/api/v1/deployments/{id}/reject", {"why": "no"}, 409, id=queued["deployment"])
+        self.check("POST", "/api/v1/deployments/{id}/approve", {}, 404, id=queued["deployment"])
+        self.check("POST", "/api/v1/deployments/{id}/reject", {"why": "no"}, 404, id=queued["deployment"])
         answer, text = self.call("POST", f"/api/v1/deliveries/{delivery}/redeliver", {})
         self.matches(json.loads(text), self.document["components"]["schemas"]["HookAnswer"])
         if json.loads(text)["deployment"]:
