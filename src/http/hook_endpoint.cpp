@@ -22,7 +22,7 @@ bool is_type(std::string_view content_type, std::string_view wanted) {
 }
 
 bool is_understood(const Request& request) {
-    if (request.raw.method == "GET") return true;
+    if (request.raw.method == "GET" || request.raw.method == "HEAD") return true;
     auto type = request.header("Content-Type");
     return is_type(type, "application/json") || is_type(type, "application/x-www-form-urlencoded");
 }

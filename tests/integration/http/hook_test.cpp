@@ -137,7 +137,7 @@ TEST_F(Hook, RefusesOtherContentTypesAndMethods) {
         415);
     auto answer = ask(tcp(), request("PUT", "/hooks/shop", "", "x"));
     EXPECT_EQ(answer.status, 405);
-    EXPECT_EQ(answer.headers["allow"], "POST, GET");
+    EXPECT_EQ(answer.headers["allow"], "POST, GET, HEAD, OPTIONS");
 }
 
 TEST_F(Hook, TakesSignedGetDeliveriesOfGiteaAndForgejo) {
