@@ -127,12 +127,6 @@ Course Transfer::course(CURLcode code) const {
     };
     Course course;
     course.failed_at = refused_address_ ? Course::Hop::connect : hop_of(code);
-    // Whatever it waited for first had not come.
-    if (code == CURLE_OPERATION_TIMEDOUT)
-        course.failed_at = time(CURLINFO_NAMELOOKUP_TIME_T) == 0           ? Course::Hop::name
-                           : time(CURLINFO_CONNECT_TIME_T) == 0            ? Course::Hop::connect
-                           : tls_ && time(CURLINFO_APPCONNECT_TIME_T) == 0 ? Course::Hop::tls
-                                                                           : Course::Hop::answer;
     course.certificate = code == CURLE_PEER_FAILED_VERIFICATION;
     char* ip = nullptr;
     long port = 0;
@@ -142,6 +136,13 @@ Course Transfer::course(CURLcode code) const {
         const bool v6 = std::string_view(ip).find(':') != std::string_view::npos;
         course.peer = fmt::format("{}{}{}:{}", v6 ? "[" : "", ip, v6 ? "]" : "", port);
     }
+    // Whatever it waited for first had not come; a peer is known once the connection stands, even
+    // where TLS on it does not.
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        course.failed_at = time(CURLINFO_NAMELOOKUP_TIME_T) == 0           ? Course::Hop::name
+                           : course.peer.empty()                           ? Course::Hop::connect
+                           : tls_ && time(CURLINFO_APPCONNECT_TIME_T) == 0 ? Course::Hop::tls
+                                                                           : Course::Hop::answer;
     course.took = Millis{time(CURLINFO_TOTAL_TIME_T) / 1'000};
     return course;
 }
