@@ -240,7 +240,8 @@ Task<void> EngineCore::disk_watch() {
             event.text =
                 room.error().message + ": new deployments are refused, what is live runs on";
             log::warning(event.text);
-            co_await save_event(ports::AddEvent{std::move(event)});
+            ports::AddEvent added{std::move(event)};
+            co_await save_event(std::move(added));
         } else if (!short_of && low) {
             log::info("the disk has room again");
         }

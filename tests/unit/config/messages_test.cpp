@@ -489,7 +489,10 @@ const std::vector<Case> kServer{
       "\"https://deploy.example.com\"",
       "belay.toml:4:8: notify.ops.room: \"#ops:example.com\" is an alias; write the room's "
       "internal "
-      "id, which begins with ! (Element: Room settings, Advanced)"}},
+      "id, which begins with ! (Element: Room settings, Advanced)",
+      "belay.toml:5:9: warning: notify.ops.token: the variable PATH is not set where Belay runs: "
+      "set "
+      "it in the service (Environment=, EnvironmentFile=)"}},
     {"[notify.ops]\ntype = \"email\"\nserver = \"mail.example.com:x\"\nfrom = \"Ops "
      "<ops@example.com>\"\nto = [\"ops@example.com\"]\nusername = \"ops\"\nsecurity = \"none\"\n",
      {"belay.toml:3:10: notify.ops.server: \"mail.example.com:x\" wants a port after the colon, as "
