@@ -109,8 +109,9 @@ Table facts_of(const Json& app, const Json& recent, TimePoint now) {
     auto branch = shown_of(app, "branch");
     add("repository", shown_of(app, "repo") + (branch.empty() ? "" : ", branch " + branch));
     add("tags", shown_of(app, "tags"));
-    add("polling", poll_line(member_of(app, "poll"), now),
-        text_of(member_of(app, "poll"), "error").empty() ? Style::plain : Style::bad);
+    if (app.contains("poll"))
+        add("polling", poll_line(member_of(app, "poll"), now),
+            text_of(member_of(app, "poll"), "error").empty() ? Style::plain : Style::bad);
     add("file", shown_of(app, "file"));
     if (flag_of(app, "orphaned"))
         add("", "its file is gone: it stays live until `belay remove` ends it", Style::bad);

@@ -222,6 +222,22 @@ TEST(Deliveries, AreEachShownInFull) {
 )");
 }
 
+TEST(Status, SaysHowPollingGoes) {
+    auto app = shop();
+    auto shown = [&] { return render_app(app, {{"items", json::array()}}, kCanvas); };
+    app["poll"] = nullptr;
+    EXPECT_THAT(shown(), HasSubstr("polling       off\n"));
+    app["poll"] = {{"last_at", "2026-11-22T11:57:00.000Z"},
+                   {"next_at", "2026-11-22T12:02:00.000Z"},
+                   {"tip", std::string(40, 'c')},
+                   {"failures", 0},
+                   {"error", nullptr}};
+    EXPECT_THAT(shown(), HasSubstr("polling       3m ago, at ccccccc; again in 2m00s\n"));
+    app["poll"]["failures"] = 4;
+    app["poll"]["error"] = "no route to host";
+    EXPECT_THAT(shown(), HasSubstr("3m ago, failed 4 times in a row: no route to host; again"));
+}
+
 TEST(Why, IsATimelineUnderTheAnswerAndOverWhatToDo) {
     auto explanation = json::parse(R"({
         "answer": "bbbbbbb is not live: the build failed", "steps": [
