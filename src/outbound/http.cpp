@@ -29,7 +29,8 @@ std::size_t take_body(char* bytes, std::size_t, std::size_t count, void* into) {
 std::size_t take_header(char* bytes, std::size_t, std::size_t count, void* into) {
     auto& headers = static_cast<Received*>(into)->answer.headers;
     std::string_view line(bytes, count);
-    while (!line.empty() && (line.back() == '\r' || line.back() == '\n'))
+    while (!line.empty() && (line.back() == '\r' || line.back() == '\n' || line.back() == ' ' ||
+                             line.back() == '\t'))
         line.remove_suffix(1);
     if (line.starts_with("HTTP/")) {
         headers.clear();  // a 100 was before it

@@ -159,7 +159,7 @@ class Trouble(Statuses):
         commit, end = self.push("r2")
         self.assertEqual(end["state"], "healthy")
         def problem():
-            return [each for each in self.machine.json("status")["problems"] if "[status] token" in each]
+            return [line for line in self.machine.cli("status").stdout.splitlines() if "[status] token" in line]
         self.assertTrue(wait_for("the daemon to say so", problem, 30))
         self.assertNotIn("a wrong one", self.machine.tail(100_000))
         with open(os.path.join(self.folder, "etc/secrets/status"), "w") as file:
