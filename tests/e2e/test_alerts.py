@@ -100,7 +100,9 @@ run = "cat >> {self.told}"
         # The mark is read by the app itself, so nothing but its health changes.
         mark = os.path.join(self.folder, "sick")
         app = self.repository.work + "/app.py"
-        text = open(app).read().replace('if self.path == "/healthz":',
+        with open(app) as file:
+            text = file.read()
+        text = text.replace('if self.path == "/healthz":',
                                         f'if self.path == "/healthz" and os.path.exists("{mark}"): return self.answer(500, "ill")\n'
                                         '        if self.path == "/healthz":')
         self.repository.write("app.py", text)
