@@ -23,7 +23,11 @@ namespace {
 constexpr auto kToken = asio::as_tuple(asio::use_awaitable);
 // A header at its limit and something of the body behind it: what one connection may keep unread.
 constexpr std::size_t kHeadMost = 16 * 1024;
-constexpr std::size_t kBufferMax = 20 * 1024;
+constexpr std::size_t kBehindHead = 4 * 1024;
+// A delivery by GET has its body in its first line. While many bytes are held such a head is one as
+// any other, so that they stay few, whoever sends them.
+constexpr std::string_view kHookByGet = "GET /hooks/";
+constexpr std::size_t kLongHeadsHeld = std::size_t{4} * 1024 * 1024;
 // Most deliveries come whole with the first read.
 constexpr std::size_t kFirstRead = 16 * 1024;
 // So many pieces of one body in a row, then others have their turn.
@@ -51,7 +55,7 @@ Connection::Connection(Socket socket, Peer peer, const Address& address, Scratch
       scratch_(scratch),
       socket_(std::move(socket)),
       timer_(socket_.get_executor()),
-      buffer_(kBufferMax),
+      buffer_(kLongestHead + kBehindHead),
       peer_(peer),
       address_(address) {
     enter(Phase::opening);
@@ -274,15 +278,21 @@ Task<ErrorCode> Connection::read_head(Parser& parser) {
         auto shape = check_lines(bytes.substr(0, end == bytes.npos ? bytes.size() : end + 2));
         if (shape) co_return shape;
         if (end != bytes.npos) {
+            if (end > kHeadMost && !bytes.starts_with(kHookByGet))
+                co_return beast_http::error::header_limit;
             ErrorCode failure;
             buffer_.consume(parser.put(buffer_.data(), failure));
             if (parser.is_header_done() || (failure && failure != beast_http::error::need_more))
                 co_return failure;
             co_return beast_http::error::header_limit;
         }
-        if (bytes.size() > kHeadMost) co_return beast_http::error::header_limit;
+        const bool may_be_long =
+            bytes.starts_with(kHookByGet) && scratch_.buffered < kLongHeadsHeld;
+        const auto most = may_be_long ? kLongestHead : kHeadMost;
+        if (bytes.size() > most) co_return beast_http::error::header_limit;
         searched = bytes.size() - std::min(bytes.size(), kEnd.size() - 1);
-        auto failure = co_await fill_buffer(kFirstRead);
+        auto failure =
+            co_await fill_buffer(std::min(kFirstRead, most + kBehindHead - bytes.size()));
         if (failure == asio::error::eof)
             co_return has_bytes() ? beast_http::error::partial_message
                                   : beast_http::error::end_of_stream;

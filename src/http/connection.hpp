@@ -46,6 +46,9 @@ struct Scratch {
 // other failures.
 class Connection : public std::enable_shared_from_this<Connection> {
   public:
+    // Of a delivery by GET; all other heads end at 16 KiB.
+    static constexpr std::size_t kLongestHead = std::size_t{128} * 1024;
+
     // The scratch outlives it.
     Connection(Socket socket, Peer peer, const Address& address, Scratch& scratch);
     ~Connection();

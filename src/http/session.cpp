@@ -92,7 +92,7 @@ Task<bool> Session::one_request() {
     connection_.enter(Phase::head);
     connection_.expires_after(options_.header_timeout);
     Parser parser;
-    parser.header_limit(static_cast<std::uint32_t>(options_.header_limit));
+    parser.header_limit(static_cast<std::uint32_t>(Connection::kLongestHead));
     parser.body_limit(boost::none);  // each route has its own
     auto failure = co_await connection_.read_head(parser);
     if (failure) co_return co_await refuse_head(failure);

@@ -160,6 +160,20 @@ TEST_F(Hook, TakesSignedGetDeliveriesOfGiteaAndForgejo) {
     EXPECT_NE(submitted[0].digest, submitted[1].digest);
 }
 
+// Its body is in its first line, so its head may be longer than others; not without end.
+TEST_F(Hook, TakesAGetDeliveryThatIsLongerThanOtherHeads) {
+    start();
+    auto deliver = [&](std::size_t size) {
+        auto text = push_body() + std::string(size, ' ');
+        auto headers =
+            "X-Gitea-Event: push\r\nX-Gitea-Signature: " + hex(hmac(EVP_sha256(), kSecret, text)) +
+            "\r\n";
+        return ask(tcp(), request("GET", "/hooks/shop?" + form_encoded(text), headers)).status;
+    };
+    EXPECT_EQ(deliver(30'000), 202);
+    EXPECT_EQ(deliver(60'000), 431);
+}
+
 TEST_F(Hook, TakesNoGetDeliveryOfAForgeThatSendsNone) {
     start();
     auto headers =
