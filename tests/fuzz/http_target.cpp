@@ -40,7 +40,7 @@ class World {
         options.spool = directory_;
         options.hook_body = 32 * 1024;
         server_ = std::make_unique<belay::http::Server>(loop_.get_executor(), api_,
-                                                        belay::forge::table(), options);
+                                                        belay::forge::table(), nullptr, options);
         server_->start({{listening, true}});
     }
 
