@@ -115,11 +115,12 @@ void EngineCore::add_alerts(std::vector<ports::Write>& batch) {
         if (!told || said == events.end()) continue;
         alerts.push_back(alert_of(*told, **said, deployment));
     }
+    // What follows moves the batch, and with it what the pointers above point to.
+    const auto degrading = degraded_by ? degraded_by->id : DeploymentId{};
     for (const auto& alert : alerts)
         for (const auto& channel : channels_for(alert.app, alert.event)) {
             // That it needs a person says that it failed.
-            if (alert.event == AlertEvent::failed && degraded_by &&
-                degraded_by->id == alert.deployment &&
+            if (alert.event == AlertEvent::failed && degrading && degrading == alert.deployment &&
                 channels_for(alert.app, AlertEvent::degraded).contains(channel))
                 continue;
             const bool once =
