@@ -6,6 +6,14 @@
 namespace belay::test {
 namespace {
 
+// A sanitizer makes the whole daemon several times slower; taking in the crowd itself counts too.
+// The second is held to by the end-to-end test.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr Millis kPromised{15'000};
+#else
+constexpr Millis kPromised{1'000};
+#endif
+
 class Crowd : public HttpTest {
   protected:
     Crowd() {
@@ -45,7 +53,7 @@ class Crowd : public HttpTest {
         start();
         auto clients = crowd(2000, text, one_address);
         for (int i = 0; i < 20; ++i) {
-            EXPECT_LT(answer_time().count(), 1000);
+            EXPECT_LT(answer_time().count(), kPromised.count());
             for (std::size_t at = static_cast<std::size_t>(i); at < clients.size(); at += 20)
                 clients[at].send("x");
         }
