@@ -119,7 +119,7 @@ run = "cat >> {self.told}"
     def test_a_rollback_a_gate_a_broken_file_and_a_full_disk_are_told(self):
         m, r = self.machine, self.repository
         self.live("r1", text=notify("ops"))
-        record = m.deploy_push("shop", r, "r2", "dies 2")
+        record = m.deploy_push("shop", r, "r2", "dies 1")
         if record["state"] == "rolled_back":
             self.assertEqual(self.wait_event("rolled_back")["deployment"], record["id"])
         else:
