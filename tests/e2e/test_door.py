@@ -230,7 +230,7 @@ class Https(TestCase):
         # The proxy forwards hooks to it all the same.
         connection = http.client.HTTPConnection("127.0.0.1", m.proxy_port, timeout=10)
         connection.request("GET", "/hooks/nothing", headers={"Host": "hooks.example.com"})
-        self.assertEqual(connection.getresponse().status, 405)
+        self.assertEqual(connection.getresponse().status, 401)
         connection.close()
         # A key of another pair: said by the checker and by the daemon, and the old pair stays.
         os.replace(second + ".crt", first + ".crt")
