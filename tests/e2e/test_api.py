@@ -13,7 +13,7 @@ try:
 except ImportError:  # scripts/bootstrap --test installs it
     jsonschema = None
 
-from machine import BELAY, TestCase
+from machine import BELAY, TestCase, wait_for
 
 
 def make_authority(folder, name, subject="localhost"):
@@ -311,6 +311,7 @@ class Description(TestCase):
         if json.loads(text)["deployment"]:
             m.wait_end(json.loads(text)["deployment"])
         self.check("POST", "/api/v1/apps/{app}/run", {"argv": ["/bin/true"]}, **shop)
+        wait_for("the old release to be stopped", lambda: not m.status("shop")["deployment"])
         self.check("POST", "/api/v1/apps/{app}/stop", {}, **shop)
         started = self.check("POST", "/api/v1/apps/{app}/start", {}, 202, **shop)
         m.wait_end(started["deployment"])
