@@ -13,7 +13,7 @@
 
 namespace belay::proxy {
 
-class Tunnel final : Leaver {
+class Tunnel final : Leaver, StreamObserver {
   public:
     // What lies in the buffers is passed on first.
     Tunnel(Plane& plane, std::shared_ptr<Release> release, const Entrance& entrance,
@@ -27,6 +27,7 @@ class Tunnel final : Leaver {
     bool came_by(const Entrance& entrance) const override { return &entrance_ == &entrance; }
 
   private:
+    void on_unread(Stream& client) override;
     Flow<> pump_up();
     Flow<bool> pump_down();
     Flow<bool> pass_down();

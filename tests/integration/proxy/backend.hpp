@@ -149,7 +149,7 @@ class Backend {
     bool answer(const Socket& socket, Request& request, std::string& in) {
         const auto& path = request.path;
         auto name = "release " + std::to_string(release.load());
-        if (path == "/ws") return upgrade(socket, request, in);
+        if (path == "/ws" || path == "/ws-deaf") return upgrade(socket, request, in);
         if (path == "/early") {  // answers without reading, and goes
             socket.send(sized("413 Too Large", "too large", "Connection: close\r\n"));
             return false;
@@ -223,12 +223,19 @@ class Backend {
                 if (!socket.send(in)) return false;
                 in.clear();
             }
-            if (!more(socket, in)) return false;
+            if (!more(socket, in)) break;
         }
+        saw_end = true;
+        if (request.path == "/ws-deaf") {  // to its client's end: goes when it must
+            pollfd gone{socket.fd(), 0, 0};
+            ::poll(&gone, 1, 60'000);
+        }
+        return false;
     }
 
   public:
     std::atomic<bool> saw_close{false};
+    std::atomic<bool> saw_end{false};
 
   private:
     Socket listener_;

@@ -39,10 +39,12 @@ class ProxyProcess {
         if (pid_ > 0) {
             int status = -1;
             // Asked twice it ends at once; two signals may have come to it as one.
-            EXPECT_TRUE(test::eventually([&] {
+            bool ended = test::eventually([&] {
                 ::kill(pid_, SIGTERM);
                 return ::waitpid(pid_, &status, WNOHANG) == pid_;
-            }));
+            });
+            EXPECT_TRUE(ended);
+            if (!ended) kill();
             EXPECT_EQ(status, 0) << "the proxy must end in order (a sanitizer's complaint is not)";
         }
         std::filesystem::remove_all(directory_);

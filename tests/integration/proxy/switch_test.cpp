@@ -235,6 +235,41 @@ TEST(Switch, KeepsTwoDrainingReleasesAtMost) {
     EXPECT_EQ(streams[1].receive_until("ok"), "\x81\x02ok");
 }
 
+// The app goes on as if the client were still there; the client has ended its direction.
+Socket open_deaf_stream(const ProxyProcess& proxy, const Backend& backend) {
+    auto client = proxy.client();
+    client.send(
+        "GET /ws-deaf HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+        "Upgrade: raw\r\n\r\n");
+    EXPECT_TRUE(contains(client.receive_until("\r\n\r\n"), " 101 "));
+    client.finish_writing();
+    EXPECT_TRUE(test::eventually([&] { return backend.saw_end.load(); }));
+    return client;
+}
+
+TEST(Switch, EndsInOrderThoughAnAppIsDeafToItsClientsEnd) {
+    Backend backend(1);
+    ProxyProcess proxy;
+    proxy.route(1, 1, {backend.port()});
+    auto client = open_deaf_stream(proxy, backend);
+    proxy.terminate();
+    EXPECT_TRUE(test::eventually([&] {
+        proxy.terminate();
+        return proxy.ended();
+    }));
+}
+
+TEST(Switch, HoldsNothingForAHalfClosedClientThatVanishes) {
+    Backend backend(1);
+    ProxyProcess proxy;
+    proxy.route(1, 1, {backend.port()});
+    auto client = open_deaf_stream(proxy, backend);
+    linger hard{1, 0};
+    ::setsockopt(client.fd(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    client.close();
+    EXPECT_TRUE(proxy.counts(1, "open_streams", 0));
+}
+
 TEST(Switch, EndsStreamsOfAReplacedReleaseWithoutTheDaemonToo) {
     Backend one(1), two(2);
     ProxyProcess proxy;
