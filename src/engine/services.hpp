@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -73,6 +74,7 @@ struct AppContext {
     bool booted = false;          // boot() had to start the stable release
 
     std::vector<domain::Deployment> queue;  // oldest first
+    std::set<DeploymentId> unstored;        // of those that are queued or were: not durable yet
     std::unique_ptr<Active> active;
     async::Event lane_wake;
     async::Event watch_wake;
