@@ -34,6 +34,7 @@ struct Active {
     std::string describe;
     std::optional<ports::TreeMark> mark;
     std::vector<domain::Probe> unsaved_probes;
+    std::vector<ports::Write> unsaved;  // rows of stages
     std::unique_ptr<BakeMonitor> monitor;
     std::string failed_tail;    // the last lines of the stage that failed, masked
     bool flipped_back = false;  // traffic is with the fallback already
