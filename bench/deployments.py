@@ -28,6 +28,7 @@ FILES = 500
 OVERHEAD_RUNS, OVERHEAD_MS = 20, 100
 WARM_RUNS, WARM_MS = 5, 50
 IDLE_SECONDS, IDLE_WAKES = 30, 1.0
+KEEP_ALIVE = 75  # seconds that the proxy keeps a connection on which nothing comes
 IDLE_KIB = {"daemon": 25 * 1024, "proxy": 25 * 1024, "shim": 1024}
 STAGES = ("fetch", "build", "test", "release")
 
@@ -167,9 +168,15 @@ class Bench:
         if witness.failed or witness.problem:
             self.problems.append(witness.problem or f"httperf saw {witness.failed} requests fail")
         early, late = samples[0], samples[-1]
-        for what in ("daemon_fds", "proxy_fds", "processes", "run_directories"):
+        for what in ("daemon_fds", "processes", "run_directories"):
             if late[what] > early[what] + 4:
                 self.problems.append(f"{what} grew from {early[what]} to {late[what]}")
+        # Of the proxy most are the users' connections: once they have gone it has what it had at rest.
+        try:
+            wait_for("the proxy's connections to end", lambda: descriptors(proxy_pid(machine)) <= self.idle_fds, 2 * KEEP_ALIVE)
+        except AssertionError:
+            self.problems.append(f"proxy_fds were {self.idle_fds} at rest and are {descriptors(proxy_pid(machine))}")
+        self.figures["proxy_fds_at_rest"] = {"before": self.idle_fds, "after": descriptors(proxy_pid(machine))}
 
     def warm(self):
         machine, took = self.machine, []
@@ -199,6 +206,7 @@ class Bench:
         daemon, proxy = machine.daemon.pid, proxy_pid(machine)
         shims = [pid for pid, words in machine.processes().items() if "belay-shim" in words.split(" ")[0]]
         watched = {"daemon": [daemon], "proxy": [proxy], "shim": shims}
+        self.idle_fds = descriptors(proxy)
         before = {pid: wakes(pid) for pids in watched.values() for pid in pids}
         time.sleep(IDLE_SECONDS)  # that nothing happens can only be watched
         for name, pids in watched.items():

@@ -53,20 +53,20 @@ bool fits_a_header(std::string_view text) {
 }
 
 struct FreeUrl {
-    void operator()(CURLU* url) const { curl_url_cleanup(url); }
+    void operator()(CURLU* url) const { curl().url_cleanup(url); }
 };
 
 // The host as libcurl will use it: numbers in odd spellings ("0xa9fea9fe") become addresses.
 Result<std::string> host_in(const std::string& url) {
-    std::unique_ptr<CURLU, FreeUrl> parsed(curl_url());
+    std::unique_ptr<CURLU, FreeUrl> parsed(curl().url());
     const Error wrong{Errc::invalid, fmt::format("{} is no http or https URL with a host",
                                                  host_of(url).empty() ? "it" : host_of(url))};
-    if (!parsed || curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK)
+    if (!parsed || curl().url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK)
         return wrong;
     char* part = nullptr;
-    if (curl_url_get(parsed.get(), CURLUPART_HOST, &part, 0) != CURLUE_OK) return wrong;
+    if (curl().url_get(parsed.get(), CURLUPART_HOST, &part, 0) != CURLUE_OK) return wrong;
     std::string host(part);
-    curl_free(part);
+    curl().free(part);
     if (!url.starts_with("http://") && !url.starts_with("https://")) return wrong;
     return host;
 }
@@ -81,6 +81,7 @@ Result<HttpAnswer> exchange(const HttpRequest& request, const Limits& limits) {
 Result<HttpAnswer> exchange(const HttpRequest& request, const Limits& limits, Course& course) {
     course = {};
     course.failed_at = Course::Hop::name;
+    if (auto ready = load_curl(); !ready) return ready.error();
     auto host = host_in(request.url);
     if (!host) return host.error();
     if (is_refused_literal(*host))

@@ -72,6 +72,7 @@ Result<void> check(const Mail& mail) {
 
 Result<MailAnswer> send_mail(const Mail& mail, const Limits& limits) {
     if (auto fine = check(mail); !fine) return fine.error();
+    if (auto ready = load_curl(); !ready) return ready.error();
     Transfer transfer(mail.host, limits, {mail.password});
     const bool v6 = mail.host.find(':') != mail.host.npos && !mail.host.starts_with('[');
     const auto url =

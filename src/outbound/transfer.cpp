@@ -6,16 +6,10 @@
 
 #include <fmt/format.h>
 
-#include <mutex>
 #include <unistd.h>
 
 namespace belay::outbound {
 namespace {
-
-void start_curl() {
-    static std::once_flag once;
-    std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-}
 
 long milliseconds(Millis time) {
     return static_cast<long>(time.count());
@@ -66,8 +60,7 @@ Course::Hop hop_of(CURLcode code) {
 
 Transfer::Transfer(std::string host, const Limits& limits, std::vector<Secret> secrets)
     : host_(std::move(host)), total_(limits.total), secrets_(std::move(secrets)) {
-    start_curl();
-    handle_.reset(curl_easy_init());
+    handle_.reset(curl().easy_init());
     if (!handle_) throw std::bad_alloc();
     set(CURLOPT_ERRORBUFFER, message_);
     set(CURLOPT_NOSIGNAL, 1L);
@@ -94,7 +87,7 @@ curl_socket_t Transfer::open_socket(void* self, curlsocktype, curl_sockaddr* add
 }
 
 void Transfer::append(List& list, const std::string& line) {
-    auto* longer = curl_slist_append(list.get(), line.c_str());
+    auto* longer = curl().slist_append(list.get(), line.c_str());
     if (longer == nullptr) throw std::bad_alloc();
     (void)list.release();
     list.reset(longer);
@@ -110,19 +103,19 @@ void Transfer::add_recipient(const std::string& address) {
 CURLcode Transfer::perform() {
     if (headers_) set(CURLOPT_HTTPHEADER, headers_.get());
     if (recipients_) set(CURLOPT_MAIL_RCPT, recipients_.get());
-    return refused_ != CURLE_OK ? refused_ : curl_easy_perform(handle_.get());
+    return refused_ != CURLE_OK ? refused_ : curl().easy_perform(handle_.get());
 }
 
 long Transfer::response_code() const {
     long code = 0;
-    curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &code);
+    curl().easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &code);
     return code;
 }
 
 Course Transfer::course(CURLcode code) const {
     auto time = [this](CURLINFO what) {
         curl_off_t microseconds = 0;
-        curl_easy_getinfo(handle_.get(), what, &microseconds);
+        curl().easy_getinfo(handle_.get(), what, &microseconds);
         return microseconds;
     };
     Course course;
@@ -130,8 +123,8 @@ Course Transfer::course(CURLcode code) const {
     course.certificate = code == CURLE_PEER_FAILED_VERIFICATION;
     char* ip = nullptr;
     long port = 0;
-    curl_easy_getinfo(handle_.get(), CURLINFO_PRIMARY_IP, &ip);
-    curl_easy_getinfo(handle_.get(), CURLINFO_PRIMARY_PORT, &port);
+    curl().easy_getinfo(handle_.get(), CURLINFO_PRIMARY_IP, &ip);
+    curl().easy_getinfo(handle_.get(), CURLINFO_PRIMARY_PORT, &port);
     if (ip != nullptr && *ip != '\0') {
         const bool v6 = std::string_view(ip).find(':') != std::string_view::npos;
         course.peer = fmt::format("{}{}{}:{}", v6 ? "[" : "", ip, v6 ? "]" : "", port);
@@ -162,7 +155,7 @@ Error Transfer::error(CURLcode code) const {
     if (code == CURLE_OPERATION_TIMEDOUT)
         return {Errc::timeout,
                 fmt::format("{} did not answer within {}", host_, format_duration(total_))};
-    std::string why = message_[0] != '\0' ? message_ : curl_easy_strerror(code);
+    std::string why = message_[0] != '\0' ? message_ : curl().easy_strerror(code);
     return {errc_of(code), masked(fmt::format("{}: {}", host_, why))};
 }
 

@@ -2,9 +2,10 @@
 // tell no secret.
 #pragma once
 
+#include "curl.hpp"
+
 #include <belay/outbound/outbound.hpp>
 
-#include <curl/curl.h>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,7 +21,7 @@ class Transfer {
 
     template <class Value>
     void set(CURLoption option, Value value) {
-        auto set = curl_easy_setopt(handle_.get(), option, value);
+        auto set = curl().easy_setopt(handle_.get(), option, value);
         if (set != CURLE_OK && refused_ == CURLE_OK) refused_ = set;
     }
     // One more line of a list; the list lives as long as the transfer.
@@ -39,10 +40,10 @@ class Transfer {
 
   private:
     struct FreeHandle {
-        void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
+        void operator()(CURL* handle) const { curl().easy_cleanup(handle); }
     };
     struct FreeList {
-        void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+        void operator()(curl_slist* list) const { curl().slist_free_all(list); }
     };
     using List = std::unique_ptr<curl_slist, FreeList>;
 
