@@ -53,6 +53,11 @@ Verdict Verification::on_probe(bool passed, SteadyTime at) {
     return on_time(at);
 }
 
+void Verification::skip(Millis unseen) {
+    deadline_ += unseen;
+    passes_ = 0;
+}
+
 Verdict Verification::fail(SteadyTime at) {
     passes_ = 0;
     if (!passed_once_) return on_time(at);

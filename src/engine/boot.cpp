@@ -20,7 +20,6 @@ namespace {
 // How long the webhook port waits for booted releases to answer: a slow one must not keep pushes
 // out for ever.
 constexpr Millis kBootPatience{60'000};
-constexpr Millis kBootProbes{100};
 
 }  // namespace
 
@@ -79,31 +78,13 @@ Task<void> EngineCore::boot_app(domain::LiveManifest manifest) {
                     {"error", started.error().detail}});
     log::info("started the stable release",
               {{"app", app.name}, {"release", fmt::to_string(chosen->number)}});
-    const bool answers = co_await wait_for_first_pass(app.live, kBootPatience);
+    const bool answers = co_await wait_for_first_pass(services_, app.live, kBootPatience);
     if (!answers) log::warning("the stable release does not answer yet", {{"app", app.name}});
     co_await route_live(app);
     auto written = co_await services_.world.releases.write_live(live_manifest(app));
     if (!written) log::error("live/APP.json was not written", {{"error", written.error().message}});
     auto current = co_await services_.world.releases.set_current(app.name, chosen->number);
     if (!current) log::error("`current` was not set", {{"error", current.error().message}});
-}
-
-Task<bool> EngineCore::wait_for_first_pass(RunSetPtr set, Millis patience) {
-    auto& timers = services_.world.timers;
-    const auto end = timers.steady_now() + patience;
-    while (timers.steady_now() < end) {
-        bool all = true;
-        for (std::size_t i = 0; i < set->members.size(); ++i) {
-            if (!set->members[i].serves) continue;
-            auto probe = co_await probe_member(services_.world.prober, set, i, services_.now(),
-                                               services_.closing);
-            all = all && probe.passed();
-        }
-        if (all) co_return true;
-        const bool slept = co_await timers.sleep(kBootProbes, services_.closing);
-        if (!slept) co_return false;
-    }
-    co_return false;
 }
 
 // The live release's route, at a higher epoch than any before.

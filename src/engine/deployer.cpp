@@ -241,8 +241,10 @@ Task<void> Deployer::finish(Transition transition) {
     next.expires_at = {};
     const bool own_fault = domain::blame_of(next.failure.reason) == domain::Blame::user &&
                            next.failure.reason != Reason::rejected;
+    const bool left_live = transition.effect == Effect::hold_degraded && release.number != 0 &&
+                           release.number != app_.record.live;
     if (transition.effect == Effect::discard || transition.effect == Effect::take_down ||
-        next.state == State::rolled_back) {
+        next.state == State::rolled_back || left_live) {
         if (release.state == ReleaseState::building)
             release.state = ReleaseState::pruned;
         else if (release.number != app_.record.live)

@@ -19,6 +19,17 @@ namespace {
 
 // How often a candidate is tried until it first answers (spec/decisions.md 23).
 constexpr Millis kFirstProbes{100};
+// What comes so much later than its time tells that the daemon was stopped, suspended or starved.
+constexpr Millis kStall{2'000};
+// How long a way back waits for the release before to answer (reference/deploy-safety.md §1.2,
+// state 12).
+constexpr Millis kRollbackPatience{30'000};
+
+// How much later than `due` it is, where that is too much to be chance.
+Millis stalled(async::SteadyTime due, async::SteadyTime now) {
+    auto late = std::chrono::duration_cast<Millis>(now - due);
+    return late > kStall ? late : Millis{0};
+}
 
 bool has_exclusive(const RunSet& set) {
     return std::any_of(set.members.begin(), set.members.end(),
@@ -121,6 +132,7 @@ Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
         if (set->members[i].serves && set->members[i].started)
             judged.push_back({i, domain::Verification(health, set->started), false, false, {}});
     std::optional<async::SteadyTime> first_pass;
+    auto due = began;
 
     while (true) {
         if (!ended.empty()) {
@@ -131,14 +143,29 @@ Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
         if (active().step.requested())
             co_return failed(Reason::canceled, "stopped while it was verified");
         const auto round = timers.steady_now();
+        const auto unseen = stalled(due, round);
+        if (unseen > Millis{0}) {
+            log::warning("nobody looked for a while: its health is judged anew",
+                         {{"app", app_.name}, {"unseen", format_duration(unseen)}});
+            first_pass.reset();
+            for (auto& one : judged)
+                one.verification.skip(unseen);
+        }
         bool all = true;
         bool passed_once = true;
         for (auto& one : judged) {
+            const auto asked = timers.steady_now();
             auto probe = co_await probe_member(world().prober, set, one.index, services_.now(),
                                                active().step);
             if (active().step.requested())
                 co_return failed(Reason::canceled, "stopped while it was verified");
             const auto at = timers.steady_now();
+            // It ran out of its time while the daemon did not run.
+            if (stalled(asked + health.timeout, at) > Millis{0}) {
+                one.verification.skip(std::chrono::duration_cast<Millis>(at - asked));
+                all = false;
+                continue;
+            }
             bool passed = probe.passed();
             one.last_error = probe.error;
             note_probe(std::move(probe));
@@ -180,7 +207,9 @@ Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
                 std::chrono::duration_cast<Millis>(*first_pass + health.min_healthy_time - now);
             if (rest > Millis{0}) pause = std::min(pause, rest + Millis{1});
         }
-        co_await timers.wait(changed, std::max(pause, Millis{1}), active().step);
+        pause = std::max(pause, Millis{1});
+        due = timers.steady_now() + pause;
+        co_await timers.wait(changed, pause, active().step);
     }
 }
 
@@ -487,6 +516,14 @@ Task<Result<void>> Deployer::flip_back() {
             co_return Error{Errc::unavailable, fmt::format("release {} did not come back: {}",
                                                            old->release(), revived.error().detail)};
     }
+    // Users are not sent from something that answers to something that does not.
+    auto& unanswered = active().unanswered;
+    if (unanswered.empty()) {
+        const bool answers = co_await wait_for_first_pass(services_, old, kRollbackPatience);
+        if (!answers) unanswered = fmt::format("release {} does not answer either", old->release());
+    }
+    if (!unanswered.empty() && app_.live && services_.fleet.dead(*app_.live, Which::all).empty())
+        co_return Error{Errc::unavailable, unanswered};
     auto upstreams = services_.fleet.upstreams(*old);
     if (!upstreams.empty()) {
         auto route = route_of(old->manifest, std::move(upstreams), deployment().epoch + 1, 0);
@@ -518,6 +555,8 @@ Task<domain::Event> Deployer::roll_back() {
     co_await settle_live();
     if (app_.candidate)
         co_await services_.fleet.stop(std::exchange(app_.candidate, nullptr), Which::all);
+    if (!active().unanswered.empty())
+        co_return failed(Reason::rollback_failed, active().unanswered);
     Event event;
     event.kind = Kind::rolled_back;
     co_return event;

@@ -98,7 +98,6 @@ class EngineCore final : public Engine {
 
     // boot.cpp
     Task<void> boot_app(domain::LiveManifest live);
-    Task<bool> wait_for_first_pass(RunSetPtr set, Millis patience);
     Task<void> route_live(AppContext& app);
     Task<void> reconcile(AppContext& app, std::vector<domain::Deployment> unfinished);
     Task<void> resume_active(AppContext& app, domain::Deployment deployment);

@@ -4,6 +4,12 @@
 
 namespace belay::engine {
 
+namespace {
+
+constexpr Millis kFirstPasses{100};  // between the tries
+
+}  // namespace
+
 domain::AppUsers users_of(const AppContext& app, bool separate) {
     if (!separate || app.record.uid_base == 0) return {};
     return {app.record.uid_base, app.record.uid_base + 1, app.record.uid_base + 2};
@@ -60,6 +66,24 @@ Task<domain::Probe> probe_member(ports::Prober& prober, RunSetPtr set, std::size
     target.port = set->members[index].port;
     if (!manifest.route.hosts.empty()) target.host_header = manifest.route.hosts.front();
     co_return co_await prober.probe(std::move(target), cancel);
+}
+
+Task<bool> wait_for_first_pass(Services& services, RunSetPtr set, Millis patience) {
+    auto& timers = services.world.timers;
+    const auto end = timers.steady_now() + patience;
+    while (timers.steady_now() < end) {
+        bool all = true;
+        for (std::size_t i = 0; i < set->members.size(); ++i) {
+            if (!set->members[i].serves) continue;
+            auto probe = co_await probe_member(services.world.prober, set, i, services.now(),
+                                               services.closing);
+            all = all && probe.passed();
+        }
+        if (all) co_return true;
+        const bool slept = co_await timers.sleep(kFirstPasses, services.closing);
+        if (!slept) co_return false;
+    }
+    co_return false;
 }
 
 domain::Manifest with_ports(const RunSet& set) {

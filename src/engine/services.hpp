@@ -38,6 +38,8 @@ struct Active {
     std::unique_ptr<BakeMonitor> monitor;
     std::string failed_tail;    // the last lines of the stage that failed, masked
     bool flipped_back = false;  // traffic is with the fallback already
+    std::string unanswered;     // by the fallback, in words: then it gets the traffic only where
+                                // what has it does not run
     bool has_slot = false;
     async::SteadyTime picked{};
     Millis excluded{0};  // of overhead_ms: what is the user's or the network's time
@@ -121,6 +123,8 @@ ports::Route route_of(const domain::Manifest& manifest, std::vector<ports::Upstr
 // One probe of one serving member; where the configuration asks for none, a running process passes.
 Task<domain::Probe> probe_member(ports::Prober& prober, RunSetPtr set, std::size_t index,
                                  TimePoint at, async::Cancel cancel);
+// Waits until each serving member passes a probe; false when `patience` is over before.
+Task<bool> wait_for_first_pass(Services& services, RunSetPtr set, Millis patience);
 // The manifest as it should be booted: with the ports that the set has now.
 domain::Manifest with_ports(const RunSet& set);
 // live/APP.json as of now.

@@ -10,6 +10,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -98,6 +99,8 @@ struct ControlClient::Connection {
     Task<bool> write_call(CallPointer call);
     Task<Result<JsonBody>> call(json request, Millis timeout, Fd passed);
     void take_answer(const std::string& line);
+    Task<Result<void>> say(std::string app, std::int64_t epoch, json request);
+    void repeat_to(const ports::TrafficHello& hello);
     void enqueue(const CallPointer& call);
     void disconnect();
 
@@ -113,6 +116,12 @@ struct ControlClient::Connection {
     std::string in;
     std::int64_t last_id = 0;
     std::map<std::int64_t, CallPointer> calls;  // not answered
+    // What was confirmed last of each app: its route, or that it is removed.
+    struct Said {
+        std::int64_t epoch = 0;
+        json request;
+    };
+    std::map<std::string, Said> said;
     std::deque<CallPointer> outgoing;
 };
 
@@ -182,6 +191,7 @@ Task<void> ControlClient::Connection::greet_and_read() {
     }
     if (on_connected) on_connected(*hello);
     ready = true;
+    repeat_to(*hello);
     for (auto& [id, waiting] : calls) {
         waiting->sent = 0;
         enqueue(waiting);
@@ -191,6 +201,30 @@ Task<void> ControlClient::Connection::greet_and_read() {
         if (!got) co_return;
         take_answer(line);
     }
+}
+
+// One that died before it had written its table, or found it torn, comes back with an older one,
+// whose upstreams may be gone by now.
+void ControlClient::Connection::repeat_to(const ports::TrafficHello& hello) {
+    for (const auto& [app, last] : said) {
+        auto served = hello.apps.find(app);
+        if (served != hello.apps.end() && served->second.epoch >= last.epoch) continue;
+        log::warning("the proxy came back with an older route; it is told again",
+                     {{"app", app}, {"epoch", fmt::to_string(last.epoch)}});
+        auto again = std::make_shared<Call>();
+        auto request = last.request;
+        again->id = request["id"] = ++last_id;
+        again->line = request.dump() + "\n";
+        enqueue(again);
+    }
+}
+
+Task<Result<void>> ControlClient::Connection::say(std::string app, std::int64_t epoch,
+                                                  json request) {
+    auto copy = request;
+    auto answer = co_await call(std::move(request), options.call_timeout, Fd());
+    if (answer && epoch >= said[app].epoch) said[app] = Said{epoch, std::move(copy)};
+    co_return nothing_of(answer);
 }
 
 Task<bool> ControlClient::Connection::read_line(std::string& line) {
@@ -311,16 +345,12 @@ Task<Result<ports::TrafficHello>> ControlClient::hello() {
 
 Task<Result<void>> ControlClient::apply(ports::Route route) {
     json request = {{"op", "route"}, {"route", to_json(route)}};
-    auto answer =
-        co_await connection_->call(std::move(request), connection_->options.call_timeout, Fd());
-    co_return nothing_of(answer);
+    co_return co_await connection_->say(route.app, route.epoch, std::move(request));
 }
 
 Task<Result<void>> ControlClient::remove(std::string app, std::int64_t epoch) {
     json request = {{"op", "remove"}, {"app", app}, {"epoch", epoch}};
-    auto answer =
-        co_await connection_->call(std::move(request), connection_->options.call_timeout, Fd());
-    co_return nothing_of(answer);
+    co_return co_await connection_->say(std::move(app), epoch, std::move(request));
 }
 
 Task<Result<void>> ControlClient::sync() {

@@ -19,11 +19,12 @@ BELAY = os.environ.get("BELAY_EXECUTABLE") or os.path.join(HERE, "../../build/de
 SHIM = os.environ.get("BELAY_SHIM") or os.path.join(os.path.dirname(BELAY), "../shim/belay-shim")
 
 APP = r'''
-import http.server, os, select, signal, socketserver, sys, threading, time
+import http.server, itertools, os, select, signal, socketserver, sys, threading, time
 mode = open("mode").read().split() if os.path.exists("mode") else ["ok"]
 release = open("RELEASE").read().strip()
 started = time.monotonic()
 first_pass = None
+asked = itertools.count()
 dying = False
 connections = set()
 
@@ -47,6 +48,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         global first_pass
         if self.path == "/healthz":
             if mode[0] == "unhealthy": return self.answer(500, "not well")
+            if mode[0] == "flaps" and next(asked) % 2: return self.answer(500, "one of two")
+            if os.path.exists(os.environ["BELAY_SHARED"] + "/ill"): return self.answer(500, "what all need is broken")
             if mode[0] == "sick-after" and time.monotonic() - started > float(mode[1]): return self.answer(500, "fell ill")
             first_pass = first_pass or time.time()
             return self.answer(200, "well")
@@ -454,6 +457,32 @@ class TestCase(unittest.TestCase):
             print("kept", self.folder)
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def reboot(self, without=()):
+        """Everything dies at once; /run is gone; what is named is missing when the machine is up again."""
+        m = self.machine
+        if m.daemon.poll() is None:
+            m.daemon.kill()
+        m.kill_everything()
+        m.daemon.wait()
+        m.daemon = None
+        shutil.rmtree(os.path.join(m.state, "run"))
+        for name in without:
+            path = os.path.join(self.folder, name)
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            elif os.path.exists(path):
+                os.remove(path)
+
+    def app_processes(self):
+        """Pids of the app's own processes, whatever release they are of."""
+        return [pid for pid, words in self.machine.processes().items() if "app.py" in words and "belay-shim" not in words]
+
+    def one_live_release(self, release, number, app="shop"):
+        """By three that agree: what users get, what runs, and the record."""
+        self.assertEqual(self.machine.served_release(), release)
+        self.assertEqual(self.machine.status(app)["live"]["release"], number)
+        wait_for("exactly one process of the app", lambda: len(self.app_processes()) == 1, 20)
 
     def live(self, release, mode="ok", app="shop", text="", windows=SHORT):
         """A machine with its first release live."""

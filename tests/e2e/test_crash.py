@@ -1,7 +1,6 @@
 """The daemon is killed at every saved transition in turn, with users at the door; and everything at once, as by a power cut."""
 import json
 import os
-import shutil
 import time
 import unittest
 
@@ -26,15 +25,6 @@ ROLLBACK_POINTS = ["before_save.rolling_back", "after_save.rolling_back", "flipp
 
 
 class Crash(TestCase):
-    def one_live_release(self, release, number):
-        """By three that agree: what users get, what runs, and the record."""
-        m = self.machine
-        self.assertEqual(m.served_release(), release)
-        self.assertEqual(m.status("shop")["live"]["release"], number)
-        def alone():
-            return sum("app.py" in words and "belay-shim" not in words for words in m.processes().values()) == 1
-        wait_for("exactly one process of the app", alone, 20)
-
     def killed_at(self, point, mode, expected):
         m, r = self.machine, self.repository
         before = m.status("shop")["live"]["release"]
@@ -85,21 +75,6 @@ class Crash(TestCase):
 
 
 class Reboot(TestCase):
-    def reboot(self, without=()):
-        """Everything dies at once; /run is gone; what is named is missing when the machine is up again."""
-        m = self.machine
-        m.daemon.kill()
-        m.kill_everything()
-        m.daemon.wait()
-        m.daemon = None
-        shutil.rmtree(os.path.join(m.state, "run"))
-        for name in without:
-            path = os.path.join(self.folder, name)
-            if os.path.isdir(path):
-                shutil.rmtree(path)
-            elif os.path.exists(path):
-                os.remove(path)
-
     def test_the_stable_release_answers_before_the_hooks_do(self):
         m, r = self.machine, self.repository
         self.live("r1")

@@ -25,6 +25,9 @@ class FakeTimers : public async::Timers {
         return async::Subscription([live] { *live = false; });
     }
 
+    // As if the process had been stopped for so long: nothing of it ran meanwhile.
+    void stall(Millis time) { now_ += time; }
+
     // Lets everything run that can, moving time to the next timer whenever nothing else is left,
     // until the condition holds. False when `limit` of fake time passed first, or nothing waits for
     // anything.

@@ -28,6 +28,9 @@ class Verification {
     Verification(const Health& health, SteadyTime process_started);
 
     Verdict on_probe(bool passed, SteadyTime at);
+    // Nobody looked for so long, as the daemon itself was stopped or the machine suspended: the
+    // deadline does not count that time, and the stability window begins anew.
+    void skip(Millis unseen);
     // For the deadline, where no probe result comes.
     Verdict on_time(SteadyTime at) const;
     bool passed_once() const { return passed_once_; }

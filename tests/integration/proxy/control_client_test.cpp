@@ -7,6 +7,8 @@
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 namespace belay::proxy {
 namespace {
 
@@ -124,6 +126,45 @@ TEST(ControlClient, ConnectsAgainAndTellsOfIt) {
     std::vector<std::int64_t> epochs;
     client.run(outlive_the_proxy(client, proxy, epochs, backend.port()));
     EXPECT_EQ(epochs, (std::vector<std::int64_t>{0, 7}));
+}
+
+Task<void> find_it_torn(Client& client, ProxyProcess& proxy, std::uint16_t one, std::uint16_t two) {
+    auto& control = *client.control;
+    control.start();
+    auto first = shop_route(7, 1, one);
+    auto applied = co_await control.apply(first);
+    EXPECT_TRUE(applied);
+    auto synced = co_await control.sync();
+    EXPECT_TRUE(synced);
+    auto second = shop_route(8, 2, two);
+    applied = co_await control.apply(second);
+    EXPECT_TRUE(applied);
+    synced = co_await control.sync();
+    EXPECT_TRUE(synced);
+    proxy.kill();
+    auto path = proxy.directory() + "/routes.json";
+    std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
+    auto starting = client.timers->after(Millis{100}, [&proxy] { proxy.start(); });
+    auto serving = co_await control.serving("shop");
+    EXPECT_EQ(serving.value().epoch, 8);
+    EXPECT_NE(proxy.get("/").find("release 2"), std::string::npos);
+    auto removed = co_await control.remove("shop", 9);
+    EXPECT_TRUE(removed);
+    synced = co_await control.sync();
+    EXPECT_TRUE(synced);
+    proxy.kill();
+    std::filesystem::resize_file(path, 0);
+    auto again = client.timers->after(Millis{100}, [&proxy] { proxy.start(); });
+    serving = co_await control.serving("shop");
+    EXPECT_EQ(serving.value().epoch, 9);
+    EXPECT_EQ(serving.value().release, 0);
+}
+
+TEST(ControlClient, TellsAProxyThatComesBackWithAnOlderRouteTheOneInForce) {
+    Backend one(1), two(2);
+    ProxyProcess proxy;
+    Client client(proxy);
+    client.run(find_it_torn(client, proxy, one.port(), two.port()));
 }
 
 Task<void> call_nobody(Client& client) {

@@ -43,6 +43,18 @@ TEST(Verification, StartsTheWindowAnewAfterAFailure) {
     EXPECT_EQ(verification.on_probe(true, at(16)), Verdict::healthy);
 }
 
+TEST(Verification, ATimeInWhichNobodyLookedCountsNeitherForNorAgainstIt) {
+    Verification verification(quick(), at(0));
+    EXPECT_EQ(judge(verification, "-+++"), Verdict::pending);
+    verification.skip(Millis{300'000});
+    EXPECT_EQ(verification.on_probe(true, at(304)), Verdict::pending) << "what was before is past";
+    EXPECT_EQ(verification.on_probe(true, at(314)), Verdict::healthy) << "the deadline has waited";
+    Verification another(quick(), at(0));
+    another.skip(Millis{300'000});
+    EXPECT_EQ(another.on_probe(false, at(359)), Verdict::pending);
+    EXPECT_EQ(another.on_probe(false, at(361)), Verdict::deadline);
+}
+
 TEST(Verification, CountsFailuresBeforeTheFirstPassAsStarting) {
     Verification verification(quick(), at(0));
     EXPECT_EQ(judge(verification, std::string(60, '-')), Verdict::pending);

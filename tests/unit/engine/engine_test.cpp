@@ -86,6 +86,52 @@ TEST(Engine, GoesBackAtOnceWhenTheNewReleaseDiesInItsBake) {
     EXPECT_EQ(world.disk->apps.at("shop").live, 1);
 }
 
+TEST(Engine, StaysWithWhatAnswersWhenTheReleaseBeforeAnswersNoMore) {
+    EngineWorld world;
+    world.start_live();
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::baking));
+    world.machine.sick_commits = {commit('a'), commit('b')};
+    auto end = world.end_of(id);
+    EXPECT_EQ(end.state, State::failed);
+    EXPECT_EQ(end.failure.reason, Reason::rollback_failed);
+    EXPECT_EQ(world.machine.flips, (std::vector<ReleaseNumber>{1, 2})) << "it runs; one try only";
+    EXPECT_EQ(world.disk->apps.at("shop").live, 2);
+    EXPECT_EQ(world.disk->apps.at("shop").stable, 1);
+    EXPECT_TRUE(world.disk->apps.at("shop").hold);
+    EXPECT_EQ(world.engine->app("shop")->state, domain::AppState::degraded);
+}
+
+TEST(Engine, SaysThatTheWayBackFailedWhereNeitherReleaseAnswers) {
+    EngineWorld world;
+    world.start_live();
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::baking));
+    world.machine.sick_commits = {commit('a')};
+    world.runtime->crash(2, 7);
+    auto end = world.end_of(id);
+    EXPECT_EQ(end.state, State::failed);
+    EXPECT_EQ(end.failure.reason, Reason::rollback_failed);
+    EXPECT_EQ(world.machine.served(), 1) << "that one may come back; the other is broken";
+    EXPECT_EQ(world.machine.running(), (std::vector<ReleaseNumber>{1}));
+    EXPECT_EQ(world.disk->apps.at("shop").live, 1);
+    EXPECT_EQ(world.disk->releases.at({"shop", 1}).state, domain::ReleaseState::live);
+    EXPECT_EQ(world.disk->releases.at({"shop", 2}).state, domain::ReleaseState::bad);
+    EXPECT_TRUE(world.disk->apps.at("shop").hold);
+}
+
+TEST(Engine, ADaemonThatWasStoppedForLongJudgesACandidateAnewAndNotByItsDeadline) {
+    EngineWorld world;
+    world.start_live();
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::verifying));
+    world.timers.stall(Millis{3'600'000});
+    auto stopped = world.timers.steady_now();
+    EXPECT_EQ(world.end_of(id).state, State::healthy);
+    auto window = EngineWorld::app_config().health.min_healthy_time;
+    EXPECT_GE(world.timers.steady_now() - stopped, window + EngineWorld::app_config().traffic.bake);
+}
+
 TEST(Engine, GoesBackWhenUsersGetErrorsThoughProbesPass) {
     EngineWorld world;
     world.start_live();

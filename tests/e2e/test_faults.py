@@ -1,0 +1,515 @@
+"""Rows of the fault table (docs/reliability.md) that need the whole Belay, each with users at the door where an app is live."""
+import concurrent.futures
+import contextlib
+import http.server
+import json
+import os
+import random
+import resource
+import signal
+import socket
+import sqlite3
+import subprocess
+import threading
+import time
+import unittest
+from datetime import datetime
+
+from machine import APP, BELAY, SHORT, TestCase, wait_for
+
+# What a client may see of a proxy that is killed: connections that it held. None that was only queued.
+LOST_WITH_THE_PROXY = ("kept-alive connection was closed", "IncompleteReadError", "ConnectionResetError")
+
+
+def windows(**changes):
+    """The tests' short windows with some of them changed: windows(bake="5s")."""
+    text = SHORT
+    for name, value in changes.items():
+        lines = [line for line in text.splitlines() if line.startswith(f"{name} = ")]
+        text = text.replace(lines[0], f'{name} = "{value}"')
+    return text
+
+
+def at(text):
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def control_group(controller):
+    """A cgroup (v1) of our own below `controller`; skips where there is none."""
+    path = f"/sys/fs/cgroup/{controller}/belay-test-{os.getpid()}"
+    try:
+        os.mkdir(path)
+    except OSError as problem:
+        raise unittest.SkipTest(f"needs cgroup v1 {controller}: {problem}") from None
+    try:
+        yield path
+    finally:
+        def gone():
+            with contextlib.suppress(OSError):
+                with open(f"{path}/cgroup.procs") as file:
+                    for pid in file.read().split():
+                        write(os.path.join(os.path.dirname(path), "cgroup.procs"), pid)
+                os.rmdir(path)
+            return not os.path.exists(path)
+        wait_for("the cgroup to be empty", gone)
+
+
+def write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+
+class Faults(TestCase):
+    def push(self, release, mode="ok", **files):
+        """Pushes and delivers; the deployment's id."""
+        commit = self.repository.commit(release, mode, **files)
+        self.repository.push()
+        answer = self.machine.deliver("shop", self.repository, commit)
+        self.assertEqual(answer["status"], 202, answer)
+        return answer["deployment"]
+
+    def ended(self, identity, state, reason=None):
+        record = self.machine.wait_end(identity)
+        self.assertEqual(record["state"], state, json.dumps(record, indent=1) + self.machine.tail())
+        if reason:
+            self.assertEqual(record["reason"], reason, json.dumps(record, indent=1))
+        return record
+
+    def proxy(self):
+        return next((p for p, w in self.machine.processes().items() if " proxy " in w and "belay-shim" not in w), None)
+
+    def kill_proxy(self):
+        old = self.proxy()
+        os.kill(old, signal.SIGKILL)
+        wait_for("another proxy", lambda: self.proxy() not in (None, old), 10)
+
+    def shared(self, name):
+        return os.path.join(self.machine.state, "shared/shop", name)
+
+
+class DaemonFaults(Faults):
+    def test_fault09_a_candidate_is_adopted_and_its_window_begins_anew(self):
+        m = self.machine
+        self.live("r1", windows=windows(min_healthy_time="3s"))
+        with m.users(rate=60):
+            second = self.push("r2")
+            m.wait_state(second, "verifying")
+            candidate = wait_for("the candidate", lambda: [p for p in self.app_processes() if str(p) != m.get("/pid")[1]])[0]
+            m.kill()
+            killed = time.time()
+            m.start()
+            record = self.ended(second, "healthy")
+            self.assertEqual(m.get("/pid")[1], str(candidate), "it was started again")
+            self.assertGreaterEqual(at(record["switched_at"]) - killed, 3.0, "its window did not begin anew")
+        self.one_live_release("r2", record["release"])
+
+    def test_fault12_a_drain_goes_on_and_the_old_release_ends(self):
+        m = self.machine
+        self.live("r1", windows=windows(drain="8s", bake="10s"))
+        old = int(m.get("/pid")[1])
+        with m.users(rate=60):
+            with socket.create_connection(("127.0.0.1", m.proxy_port)) as slow:
+                slow.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf ")
+                second = self.push("r2")
+                m.wait_state(second, "draining")
+                m.kill()
+                m.start()
+                m.wait_state(second, "draining", "baking")
+                slow.sendall(b"whole")
+                slow.settimeout(10)
+                self.assertIn(b"r1 ok", slow.recv(4096))
+            record = self.ended(second, "healthy")
+        wait_for("the old release to end", lambda: not alive(old))
+        self.one_live_release("r2", record["release"])
+
+    def test_fault13_after_a_death_in_the_bake_the_way_back_is_still_open(self):
+        m = self.machine
+        self.live("r1", windows=windows(bake="10s"))
+        old = m.get("/pid")[1]
+        with m.users(rate=60):
+            second = self.push("r2", "sick-after 6")
+            m.wait_state(second, "baking")
+            m.kill()
+            m.start()
+            self.ended(second, "rolled_back", "unhealthy")
+            self.assertEqual(m.get("/pid")[1], old, "the old release did not stay warm")
+        self.one_live_release("r1", 1)
+
+    def paused(self, seconds):
+        """The daemon does not run for so long."""
+        self.machine.daemon.send_signal(signal.SIGSTOP)
+        begun = time.monotonic()
+        wait_for("the pause to be over", lambda: time.monotonic() - begun > seconds)
+        self.machine.daemon.send_signal(signal.SIGCONT)
+        return time.time()
+
+    def test_fault15_a_daemon_that_was_stopped_fails_nothing_for_it(self):
+        m = self.machine
+        self.live("r1", windows=windows(min_healthy_time="2s", deadline="6s", bake="4s"))
+        with m.users(rate=60):
+            second = self.push("r2")
+            m.wait_state(second, "verifying")
+            resumed = self.paused(8)  # beyond the deadline
+            record = self.ended(second, "healthy")
+            self.assertGreaterEqual(at(record["switched_at"]) - resumed, 2.0, "judged without looking again")
+            third = self.push("r3")
+            m.wait_state(third, "baking")
+            resumed = self.paused(6)  # beyond the bake
+            record = self.ended(third, "healthy")
+            self.assertTrue([p for p in record["probes"] if p["error"] is None and at(p["at"]) >= resumed], "judged without looking")
+        self.one_live_release("r3", record["release"])
+
+    def test_fault17_an_older_binary_leaves_a_newer_record_and_the_apps_alone(self):
+        m, r = self.machine, self.repository
+        self.live("r1")
+        pid = m.get("/pid")[1]
+        database = os.path.join(m.state, "belay.db")
+
+        def schema(version=None):
+            with contextlib.closing(sqlite3.connect(database)) as record:
+                if version:
+                    record.execute(f"PRAGMA user_version = {version}")
+                return record.execute("PRAGMA user_version").fetchone()[0]
+        with m.users(rate=60):
+            m.kill()
+            known = schema()
+            schema(known + 1000)
+            m.start()
+            self.assertEqual(m.deliver("shop", r, r.commit("r2"))["status"], 503)
+            self.assertEqual(m.get("/pid")[1], pid)
+            self.assertIn(f"has schema {known + 1000}", m.cli("status").stdout)
+            m.kill()
+            self.assertEqual(schema(), known + 1000)
+            schema(known)
+            m.start()
+            self.assertEqual(m.deploy_push("shop", r, "r3")["state"], "healthy")
+
+    def test_fault18_a_daemon_that_dies_at_its_start_takes_nothing_along(self):
+        m, r = self.machine, self.repository
+        self.live("r1")
+        pid, proxy = m.get("/pid")[1], self.proxy()
+        with m.users(rate=60):
+            m.kill()
+            for _ in range(3):
+                broken = subprocess.run([BELAY, "serve"], env=m.environment(), capture_output=True, timeout=60, preexec_fn=lambda:
+                                        resource.setrlimit(resource.RLIMIT_AS, (24 << 20, 24 << 20)))
+                self.assertNotEqual(broken.returncode, 0)
+            self.assertEqual((m.get("/pid")[1], self.proxy()), (pid, proxy))
+            m.start()
+            self.assertEqual((m.get("/pid")[1], self.proxy()), (pid, proxy))
+            self.assertEqual(m.deploy_push("shop", r, "r2")["state"], "healthy")
+
+    def test_fault31_without_processes_to_be_had_a_push_fails_and_the_next_works(self):
+        m = self.machine
+        self.live("r1")
+        with control_group("pids") as group, m.users(rate=60):
+            write(f"{group}/cgroup.procs", str(m.daemon.pid))
+            with open(f"{group}/pids.current") as file:
+                write(f"{group}/pids.max", file.read())
+            second = self.push("r2")
+            record = self.ended(second, "failed")
+            self.assertEqual(record["blame"], "machine", json.dumps(record, indent=1))
+            self.assertEqual(m.served_release(), "r1")
+            write(f"{group}/pids.max", "max")
+            third = self.ended(self.push("r3"), "healthy")
+        self.one_live_release("r3", third["release"])
+
+
+class DataPlaneFaults(Faults):
+    def test_fault22_the_proxy_is_killed_while_there_is_no_daemon(self):
+        m, r = self.machine, self.repository
+        self.live("r1")
+        self.assertEqual(m.deploy_push("shop", r, "r2")["state"], "healthy")
+        m.kill()
+        with m.users(rate=100, expect_failures=True) as users:
+            for _ in range(3):
+                self.kill_proxy()
+                wait_for("an answer", lambda: m.served_release() == "r2")
+        self.assertTrue(all(f["why"].startswith(LOST_WITH_THE_PROXY) for f in users["failures"]), users)
+        self.assertLess(users["max_gap_ms"], 1000)
+        self.assertEqual(set(users["releases"]), {"r2"})
+        m.start()
+        with m.users(rate=60):
+            self.assertEqual(m.deploy_push("shop", r, "r3")["state"], "healthy")
+
+    def test_fault23_the_shim_is_killed_and_the_apps_end_is_still_noticed(self):
+        m, r = self.machine, self.repository
+        self.live("r1")
+        pid = int(m.get("/pid")[1])
+        with open(f"/proc/{pid}/stat") as file:
+            shim = int(file.read().rsplit(")", 1)[1].split()[1])
+        self.assertIn("belay-shim", m.processes()[shim])
+        with m.users(rate=60):
+            os.kill(shim, signal.SIGKILL)
+            wait_for("the shim to end", lambda: not alive(shim))
+            self.assertEqual(m.get("/pid")[1], str(pid))
+            self.assertEqual(m.deploy_push("shop", r, "r2", "unhealthy")["state"], "failed")
+            self.assertEqual(m.get("/pid")[1], str(pid))
+        os.kill(pid, signal.SIGKILL)
+
+        def back():
+            with contextlib.suppress(OSError):
+                status, body = m.get("/pid")
+                return status == 200 and body != str(pid)
+        wait_for("the app to come back", back)
+        self.one_live_release("r1", 1)
+
+    def test_fault70_torn_routes_give_way_to_the_generation_before(self):
+        m, r = self.machine, self.repository
+        self.live("r1")
+        self.assertEqual(m.deploy_push("shop", r, "r2")["state"], "healthy")
+        path = os.path.join(m.state, "proxy/routes.json")
+        with m.users(rate=60, expect_failures=True) as users:
+            for size in (0, os.path.getsize(path) // 2):
+                os.truncate(path, size)
+                self.kill_proxy()
+                wait_for("an answer", lambda: m.served_release() == "r2", 10)
+        self.assertTrue(all(f["why"].startswith(LOST_WITH_THE_PROXY) for f in users["failures"]), users)
+        self.assertLess(users["max_gap_ms"], 2000)
+
+
+class CandidateFaults(Faults):
+    def test_fault40_a_port_that_is_taken_is_not_given_to_a_candidate(self):
+        m = self.machine
+        self.live("r1")
+        with open(m.config) as file:
+            first, last = next(line for line in file if line.startswith("ports")).split('"')[1].split("-")
+
+        def ports():
+            return [p["port"] for p in m.status("shop")["processes"]]
+        with contextlib.ExitStack() as strangers, m.users(rate=60):
+            def taken(port):
+                stranger = strangers.enter_context(socket.socket())
+                stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    stranger.bind(("127.0.0.1", port))
+                    stranger.listen()
+                except OSError:
+                    return None
+                return stranger
+            old = ports()[0]
+            others = [s for s in (taken(port) for port in range(int(first), int(last) + 1) if port != old) if s]
+            port = others[-1].getsockname()[1]
+            others[-1].close()
+            second = self.ended(self.push("r2"), "healthy")
+            self.assertEqual(ports(), [port])
+            wait_for("the old release's port", lambda: taken(old))
+            third = self.ended(self.push("r3"), "failed", "port_in_use")
+            self.assertEqual(third["blame"], "machine", third)
+        self.one_live_release("r2", second["release"])
+
+    def test_fault41_what_somebody_else_answers_on_the_port_is_not_believed(self):
+        m, r = self.machine, self.repository
+        self.live("r1")
+
+        class Stale(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Length", "5")
+                self.end_headers()
+                self.wfile.write(b"stale")
+
+            def log_message(self, *args):
+                pass
+        with m.users(rate=60):
+            second = self.push("r2", **{"app.py": 'import os, time\nopen(os.environ["BELAY_SHARED"] + "/port", "w").write('
+                                                  'os.environ["PORT"] + "\\n")\ntime.sleep(600)\n'})
+            def told():
+                with contextlib.suppress(OSError):
+                    with open(self.shared("port")) as file:
+                        return file.read().strip()
+            port = wait_for("the candidate's port", told)
+            with http.server.HTTPServer(("127.0.0.1", int(port)), Stale) as stale:
+                threading.Thread(target=stale.serve_forever, daemon=True).start()
+                record = self.ended(second, "failed", "not_owner")
+                stale.shutdown()
+        self.assertIn(port, record["detail"])
+        self.one_live_release("r1", 1)
+
+    def test_fault42_health_that_flaps_does_not_go_live(self):
+        m = self.machine
+        self.live("r1")
+        with m.users(rate=60):
+            record = self.ended(self.push("r2", "flaps"), "failed", "flapping")
+        self.assertIsNone(record["switched_at"])
+        self.one_live_release("r1", 1)
+
+    def test_fault43_one_that_dies_young_is_caught_by_its_window(self):
+        m = self.machine
+        self.live("r1", windows=windows(min_healthy_time="2s"))
+        with m.users(rate=60):
+            record = self.ended(self.push("r2", "dies 1"), "failed", "exited")
+        self.assertIsNone(record["switched_at"])
+        self.one_live_release("r1", 1)
+
+
+class BuildFaults(Faults):
+    def test_fault46_and_47_a_silent_and_a_chattering_build_harm_nobody(self):
+        m = self.machine
+        self.live("r1")
+        m.app("shop", self.repository.bare, '[build]\nrun = "sh hang"\ntimeout = "4s"\nsilence = "1s"\n')
+        m.cli("reload")
+        with m.users(rate=60):
+            self.ended(self.push("r2", hang="setsid sleep 600 & sleep 600\n"), "failed", "build_silent")
+            self.assertEqual([w for w in m.processes().values() if "sleep 600" in w], [])
+            loud = self.ended(self.push("r3", hang="exec yes\n"), "failed", "build_timeout")
+        size = sum(os.path.getsize(os.path.join(place, name)) for place, _, names in
+                   os.walk(os.path.join(m.state, "logs/shop", loud["id"])) for name in names)
+        self.assertGreater(size, 1 << 10)
+        self.assertLess(size, 64 << 20)
+        self.one_live_release("r1", 1)
+
+
+class EndFaults(Faults):
+    def test_fault49_an_app_that_puts_itself_in_the_background_is_followed(self):
+        m, r = self.machine, self.repository
+        background = 'import os\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\n' + APP
+        r.write("app.py", background)
+        self.live("r1")
+        daemonised = int(m.get("/pid")[1])
+        with m.users(rate=60):
+            record = m.deploy_push("shop", r, "r2", **{"app.py": background})
+            self.assertEqual(record["state"], "healthy", json.dumps(record, indent=1))
+        wait_for("the old one to end", lambda: not alive(daemonised))
+        self.one_live_release("r2", record["release"])
+
+    def test_fault50_and_52_an_app_that_ignores_term_ends_with_all_that_it_left(self):
+        m, r = self.machine, self.repository
+        deaf = '''import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+''' + APP.replace("signal.signal(signal.SIGTERM, leave)", '''
+if os.fork() == 0:
+    os.setsid()
+    if os.fork(): os._exit(0)
+    while True: time.sleep(60)  # holds the listener
+''')
+        r.write("app.py", deaf)
+        self.live("r1", text='[service]\nrun = ["/usr/bin/python3", "app.py"]\nstop_timeout = "1s"\n')
+        old = self.app_processes()
+        self.assertEqual(len(old), 2)
+        port = next(p["port"] for p in m.status("shop")["processes"])
+        with m.users(rate=60):
+            record = m.deploy_push("shop", r, "r2", **{"app.py": APP})
+            self.assertEqual(record["state"], "healthy", json.dumps(record, indent=1))
+            wait_for("the old ones to end", lambda: not any(alive(p) for p in old), 10)
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        self.one_live_release("r2", record["release"])
+
+    def test_fault51_an_old_release_that_cannot_be_killed_keeps_nothing_up(self):
+        m, r = self.machine, self.repository
+        self.live("r1", text='[service]\nrun = ["/usr/bin/python3", "app.py"]\nstop_timeout = "1s"\n')
+        stuck = int(m.get("/pid")[1])
+        with control_group("freezer") as group:
+            try:
+                with m.users(rate=60):
+                    second = self.push("r2")
+                    m.wait_state(second, "baking")
+                    write(f"{group}/cgroup.procs", str(stuck))
+                    write(f"{group}/freezer.state", "FROZEN")
+                    self.ended(second, "healthy")
+                    third = self.ended(self.push("r3"), "healthy")
+                    wait_for("a word about it", lambda: "could not be stopped" in m.tail(400))
+                    self.assertTrue(alive(stuck))
+            finally:
+                write(f"{group}/freezer.state", "THAWED")
+            wait_for("its end, now that it can", lambda: not alive(stuck), 10)
+        self.one_live_release("r3", third["release"])
+
+
+class RollbackFaults(Faults):
+    def test_fault65_where_the_way_back_is_broken_too_what_answers_stays(self):
+        m = self.machine
+        self.live("r1", windows=windows(bake="20s"))
+        with m.users(rate=60) as users:
+            second = self.push("r2")
+            m.wait_state(second, "baking")
+            write(self.shared("ill"), "")
+            record = self.ended(second, "failed", "rollback_failed")
+            self.assertIn("does not answer either", record["detail"])
+            self.assertEqual(m.served_release(), "r2")
+            self.assertIsNotNone(m.status("shop")["hold"])
+            self.assertEqual(m.status("shop")["state"], "degraded")
+        self.assertEqual(list(users["releases"]), ["r1", "r2"], "it went back and forth")
+        os.remove(self.shared("ill"))
+
+    def test_fault67_people_who_act_at_once_leave_one_release_live(self):
+        m, r = self.machine, self.repository
+        self.live("r1", windows=windows(bake="3s"))
+        seed = int(os.environ.get("BELAY_FAULT_SEED", "67"))
+        chance = random.Random(seed)
+        with m.users(rate=60):
+            for number in range(2, 5):
+                identity = self.push(f"r{number}")
+                m.wait_state(identity, "draining", "baking")
+                acts = [("rollback", "shop", "--no-hold"), ("cancel", identity), ("restart", "shop"), ("rollback", "shop", "--no-hold"),
+                        ("deploy", "shop", "--force"), ("cancel", identity)]
+                chance.shuffle(acts)
+                with concurrent.futures.ThreadPoolExecutor(len(acts)) as people:
+                    done = list(people.map(lambda act: m.cli(*act, check=False), acts))
+                self.assertTrue(any(one.returncode == 0 for one in done), [one.stderr for one in done])
+                m.wait_end(identity)
+            def settled():
+                return all(d["state"] in ("healthy", "failed", "rolled_back", "canceled", "superseded")
+                           for d in m.json("history", "shop")["items"])
+            wait_for("all of them to end", settled, 90)
+            release = m.served_release()
+        self.one_live_release(release, m.status("shop")["live"]["release"])
+        self.assertIn(release, ("r1", "r2", "r3", "r4"), f"seed {seed}")
+
+
+class PushFaults(Faults):
+    def test_fault56_of_a_hundred_pushes_at_once_the_tip_goes_live(self):
+        m, r = self.machine, self.repository
+        self.live("r1")
+        commits = [r.commit(f"r{number}") for number in range(2, 102)]
+        r.push()
+        random.Random(56).shuffle(commits)
+        with m.users(rate=60):
+            with concurrent.futures.ThreadPoolExecutor(10) as forges:
+                answers = list(forges.map(lambda commit: m.deliver("shop", r, commit), commits))
+            self.assertEqual({a["status"] for a in answers}, {202})
+            states = [m.wait_end(a["deployment"], 120)["state"] for a in answers]
+            wait_for("the tip", lambda: m.served_release() == "r101", 60)
+        self.assertEqual(set(states) - {"superseded", "healthy"}, set(), states)
+        self.assertGreaterEqual(states.count("superseded"), 95)
+        self.assertLessEqual(states.count("healthy"), 4, "what was superseded was built all the same")
+        self.one_live_release("r101", m.status("shop")["live"]["release"])
+
+    def test_fault58_and_59_a_file_edited_meanwhile_counts_from_the_next_deployment(self):
+        m = self.machine
+        first = '[env]\nCOLOUR = "blue"\n'
+        slow = f'[build]\nrun = "until test -e {self.folder}/go; do sleep 0.05; done"\n'
+        self.live("r1", text=first)
+        path = m.app("shop", self.repository.bare, first + slow)
+        m.cli("reload")
+        with m.users(rate=60):
+            second = self.push("r2")
+            m.wait_state(second, "building")
+            with open(path) as file:
+                good = file.read()
+            write(path, good.replace('"blue"', '"red"').replace(slow, ""))
+            m.cli("reload")
+            write(path, good + "\nnonsense = = 1\n")
+            broken = m.cli("reload", check=False)
+            self.assertIn("shop.toml:", broken.stdout + broken.stderr)
+            self.assertNotEqual(broken.returncode, 0)
+            self.assertIn("COLOUR=blue", m.get("/env")[1].splitlines())
+            write(f"{self.folder}/go", "")
+            self.ended(second, "healthy")
+            self.assertIn("COLOUR=blue", m.get("/env")[1].splitlines(), "what was queued then is what counts")
+            self.ended(self.push("r3"), "healthy")
+            self.assertIn("COLOUR=red", m.get("/env")[1].splitlines(), "the last valid file counts")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
