@@ -19,6 +19,7 @@
 #include <belay/store/open.hpp>
 #include <belay/sys/files.hpp>
 #include <belay/sys/instance_lock.hpp>
+#include <belay/sys/service_manager.hpp>
 #include <belay/sys/shim.hpp>
 #include <belay/sys/sockets.hpp>
 
@@ -283,6 +284,29 @@ class Daemon {
         http_->start(listeners);
         tasks_.spawn("logs", bound_logs());
         log::info("belay is ready", {{"listen", server_.listen}, {"socket", server_.socket}});
+        ready_ = true;
+        tell_ready();
+        if (auto interval = sys::watchdog_interval(); interval.count() > 0)
+            tasks_.spawn("watchdog", feed_watchdog(interval / 3));
+    }
+
+    void tell_ready() {
+        auto problems = engine_->server_status().problems;
+        sys::notify_ready(problems.empty() ? "pushes go live" : problems.front());
+    }
+
+    // The service manager restarts a daemon whose loop or whose database stands still.
+    Task<void> feed_watchdog(Millis pause) {
+        while (!stopping_) {
+            // A database that refuses is told of by `status`, as a restart would not mend it; one
+            // that does not answer holds this up.
+            if (store_) {
+                auto answered = co_await store_->deployment(DeploymentId{});
+                if (!answered) log::debug("watchdog", {{"error", answered.error().message}});
+            }
+            sys::notify_alive();
+            co_await timers_->sleep(pause);
+        }
     }
 
     Task<void> bound_logs() {
@@ -315,7 +339,9 @@ class Daemon {
     }
 
     Task<void> reload() {
+        if (ready_) sys::notify_reloading();
         auto report = co_await engine_->reload();
+        if (ready_) tell_ready();
         if (!report) {
             log::error("reload failed", {{"error", report.error().message}});
             co_return;
@@ -332,6 +358,7 @@ class Daemon {
 
     Task<void> stop() {
         stopping_ = true;
+        sys::notify_stopping();
         if (http_) co_await http_->stop(Millis{2'000});
         co_await leave();
     }
@@ -365,6 +392,7 @@ class Daemon {
     asio::signal_set signals_;
     std::unique_ptr<ports::Store> store_;
     std::unique_ptr<http::Server> http_;
+    bool ready_ = false;
     bool stopping_ = false;
     int exit_code_ = 0;
 };

@@ -1,0 +1,193 @@
+"""From an empty Debian to purge, as docs/operations.md tells it: the package, a real systemd, a repository over http and over ssh."""
+import glob
+import hashlib
+import hmac
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.join(HERE, "../..")
+sys.path.insert(0, os.path.join(HERE, "../e2e"))
+from container import Container, wait_for  # noqa: E402
+from machine import Repository, SHORT  # noqa: E402
+
+ARCHIVE = os.environ["BELAY_SYSTEM_ROOT"]
+PACKAGES = os.environ["BELAY_PACKAGES"]  # holds belay_OLD_amd64.deb and belay_NEW_amd64.deb
+ENDS = ("healthy", "failed", "rolled_back", "canceled", "superseded")
+
+
+class Server(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="belay-system-")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.box = Container(ARCHIVE, self.folder)
+        self.addCleanup(self.box.close)
+        os.makedirs(os.path.join(self.folder, "forge"))
+        self.repository = Repository(os.path.join(self.folder, "forge"))
+        self.box.boot()
+
+    # --- the world outside: a git server in the container's network
+    def serve_http(self):
+        server = subprocess.Popen([*self.box.network(), sys.executable, os.path.join(HERE, "../support/git_http_server.py"),
+                                   os.path.dirname(self.repository.bare), "", "", ""], stdout=subprocess.PIPE, text=True,
+                                  env=dict(os.environ, GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0="safe.directory", GIT_CONFIG_VALUE_0="*"))
+        self.addCleanup(server.stdout.close)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        return f"http://127.0.0.1:{int(server.stdout.readline())}/shop.git"
+
+    def users(self, rate=50):
+        judge = subprocess.Popen([*self.box.network(), sys.executable, os.path.join(HERE, "../e2e/judge.py"), "80", str(rate)],
+                                 stdout=subprocess.PIPE, text=True)
+        judge.stdout.readline()
+        self.addCleanup(judge.stdout.close)
+        self.addCleanup(judge.wait)
+        self.addCleanup(judge.kill)
+        return judge
+
+    def verdict(self, judge):
+        judge.terminate()
+        output, _ = judge.communicate(timeout=60)
+        return json.loads(output.strip().splitlines()[-1])
+
+    # --- the server
+    def belay(self, *arguments, **keywords):
+        return self.box.run("belay", *arguments, **keywords)
+
+    def json(self, *arguments):
+        return json.loads(self.belay(*arguments, "--json").stdout)
+
+    def wait_end(self, identity, deadline=120):
+        def ended():
+            record = self.json("show", identity)
+            return record if record["state"] in ENDS else None
+        return wait_for(f"the end of {identity}", ended, deadline)
+
+    def newest(self):
+        items = self.json("history", "shop")["items"]
+        return items[0] if items else None
+
+    def push(self, release, mode="ok", **files):
+        """Pushes with git, and tells the server as GitHub would, through the proxy."""
+        commit = self.repository.commit(release, mode, **files)
+        self.repository.push()
+        body = json.dumps({"ref": "refs/heads/main", "before": "0" * 40, "after": commit, "head_commit": {"id": commit, "message": release},
+                           "repository": {"full_name": "octo/shop"}})
+        with open(self.box.root + "/etc/belay/secrets/shop.hook") as file:
+            secret = file.read().strip()
+        signature = hmac.new(secret.encode(), body.encode(), hashlib.sha256).hexdigest()
+        answer = subprocess.run([*self.box.network(), "curl", "-sS", "-H", "Host: deploy.test", "-H", "Content-Type: application/json",
+                                 "-H", "X-GitHub-Event: push", "-H", f"X-GitHub-Delivery: {commit}", "-H",
+                                 f"X-Hub-Signature-256: sha256={signature}", "--data-binary", "@-", "http://127.0.0.1/hooks/shop"],
+                                input=body, capture_output=True, text=True, check=True)
+        queued = json.loads(answer.stdout)
+        self.assertEqual(queued.get("decision"), "queued", answer.stdout + self.box.log())
+        return self.wait_end(queued["deployment"])
+
+    def served(self):
+        done = self.box.run("curl", "-sS", "-m", "5", "http://127.0.0.1/", check=False)
+        return done.stdout.split()[0] if done.returncode == 0 and done.stdout else f"curl {done.returncode}"
+
+    def pids(self, words):
+        return self.box.run("pgrep", "-f", words, check=False).stdout.split()
+
+    def app_file(self, url):
+        return f"""repo = "{url}"
+poll = "off"
+[test]
+run = "test ! -e broken"
+[service]
+run = ["/usr/bin/python3", "app.py"]
+stop_timeout = "5s"
+{SHORT}"""
+
+    def test_from_an_empty_machine_to_purge(self):
+        box = self.box
+        old, new = sorted(glob.glob(os.path.join(PACKAGES, "belay_*.deb")))
+        box.copy_in(old, "/root/old.deb")
+        box.copy_in(new, "/root/new.deb")
+        box.run("apt-get", "install", "-y", "--no-download", "/root/old.deb", DEBIAN_FRONTEND="noninteractive")
+        self.assertEqual(box.run("systemctl", "is-active", "belay").stdout.strip(), "active", box.log())
+        self.assertEqual(box.run("systemctl", "is-enabled", "belay").stdout.strip(), "enabled")
+        self.assertEqual(box.run("stat", "-c", "%a %U", "/etc/belay/secrets").stdout.strip(), "700 root")
+        self.assertIn('listen          = [":80"]', box.run("cat", "/etc/belay/belay.toml").stdout)
+
+        url = self.serve_http()
+        self.repository.commit("r1")
+        self.repository.push()
+        text = box.run("cat", "/etc/belay/belay.toml").stdout
+        box.write("/etc/belay/belay.toml", text.replace('allow   = ["https", "ssh", "git"]', 'allow   = ["https", "ssh", "git", "http"]')
+                  .replace('#= public_url = "https://deploy.example.com"', 'public_url = "http://deploy.test"')
+                  .replace('disk_reserve = "1GiB"', 'disk_reserve = "16MiB"'))
+        said = self.belay("init", url, "--name", "shop").stdout
+        self.assertIn("/etc/belay/apps/shop.toml", said)
+        box.write("/etc/belay/apps/shop.toml", self.app_file(url))
+        self.belay("check")
+        box.run("systemctl", "reload", "belay")
+        first = self.wait_end(wait_for("the first deployment", self.newest)["id"])
+        self.assertEqual(first["state"], "healthy", json.dumps(first, indent=1) + box.log())
+        self.assertEqual(self.served(), "r1")
+
+        judge = self.users()
+        self.assertEqual(self.push("r2")["state"], "healthy")
+        broken = self.push("r3", broken="x")
+        self.assertEqual((broken["state"], broken["reason"]), ("failed", "test_failed"))
+        os.remove(os.path.join(self.repository.work, "broken"))
+        self.assertEqual(self.push("r4", "unhealthy")["state"], "failed")
+        self.assertEqual(self.push("r5", "dies 1")["state"], "rolled_back")
+        self.belay("resume", "shop", check=False)
+        self.assertEqual(self.served(), "r2")
+
+        apps = self.pids("python3 app.py")
+        self.assertTrue(apps)
+        box.run("systemctl", "restart", "belay")
+        self.assertEqual(self.pids("python3 app.py"), apps)
+        daemon = box.run("systemctl", "show", "-p", "MainPID", "--value", "belay").stdout.strip()
+        box.run("kill", "-KILL", daemon)
+        wait_for("the daemon to be restarted", lambda: self.belay("status", check=False).returncode == 0)
+        for pid in self.pids("belay proxy"):
+            box.run("kill", "-KILL", pid, check=False)
+        box.run("apt-get", "install", "-y", "--no-download", "/root/new.deb", DEBIAN_FRONTEND="noninteractive")
+        wait_for("the new daemon", lambda: self.belay("status", check=False).returncode == 0)
+        self.assertEqual(self.pids("python3 app.py"), apps)
+        self.assertEqual(self.push("r6")["state"], "healthy")
+        apps = self.pids("python3 app.py")
+        box.run("apt-get", "install", "-y", "--no-download", "--allow-downgrades", "/root/old.deb", DEBIAN_FRONTEND="noninteractive")
+        wait_for("the old daemon", lambda: self.belay("status", check=False).returncode == 0)
+        self.assertEqual(self.pids("python3 app.py"), apps)
+        verdict = self.verdict(judge)
+        self.assertEqual(verdict["failed"], 0, json.dumps(verdict, indent=1) + box.log())
+        print(f"{verdict['sent']} requests, {verdict['failed']} failed, longest gap {verdict['max_gap_ms']} ms", flush=True)
+
+        shutil.move(self.repository.bare, self.repository.bare + ".gone")
+        box.reboot()
+        wait_for("the release after the reboot", lambda: self.served() == "r6", 60)
+        box.wait_running()
+        self.assertNotEqual(self.pids("python3 app.py"), apps)
+
+        box.run("apt-get", "remove", "-y", "belay", DEBIAN_FRONTEND="noninteractive")
+        self.assertEqual(self.served(), "r6")
+        box.run("apt-get", "purge", "-y", "belay", DEBIAN_FRONTEND="noninteractive")
+        self.assertEqual(self.pids("belay|app.py"), [])
+        for path in ("/etc/belay", "/var/lib/belay", "/usr/bin/belay"):
+            self.assertFalse(os.path.exists(self.box.root + path), path)
+
+    def test_a_web_server_that_was_here_first_keeps_port_80(self):
+        box = self.box
+        box.write("/etc/systemd/system/other.service", "[Service]\nExecStart=/usr/bin/python3 -m http.server 80\n")
+        box.run("systemctl", "start", "other")
+        wait_for("the other server", lambda: box.run("curl", "-s", "http://127.0.0.1/", check=False).returncode == 0)
+        box.copy_in(sorted(glob.glob(os.path.join(PACKAGES, "belay_*.deb")))[0], "/root/old.deb")
+        said = box.run("apt-get", "install", "-y", "--no-download", "/root/old.deb", DEBIAN_FRONTEND="noninteractive")
+        self.assertIn("port 80 is held by python3", said.stdout + said.stderr)
+        self.assertIn("listen          = []", box.run("cat", "/etc/belay/belay.toml").stdout)
+        self.assertEqual(box.run("systemctl", "is-active", "belay").stdout.strip(), "active")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
