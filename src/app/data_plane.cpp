@@ -3,6 +3,7 @@
 #include <belay/base/log.hpp>
 #include <belay/sys/files.hpp>
 
+#include <boost/asio/ip/address.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <openssl/rand.h>
@@ -22,6 +23,22 @@ HostPort split(const std::string& address) {
     auto colon = address.rfind(':');
     if (colon == address.npos) return {address, ""};
     return {address.substr(0, colon), address.substr(colon + 1)};
+}
+
+// Whether an address as bound is (one of) what an address as written asks for.
+bool covers(const std::string& written, const std::string& bound) {
+    auto [host, port] = split(written);
+    auto [bound_host, bound_port] = split(bound);
+    if (std::atoi(port.c_str()) != std::atoi(bound_port.c_str())) return false;
+    if (host.empty()) return bound_host == "0.0.0.0" || bound_host == "[::]";
+    if (host == "localhost") host = "127.0.0.1";
+    boost::system::error_code ours, theirs;
+    auto plain = [](const std::string& text) {
+        return text.starts_with('[') ? text.substr(1, text.size() - 2) : text;
+    };
+    auto left = boost::asio::ip::make_address(plain(host), ours);
+    auto right = boost::asio::ip::make_address(plain(bound_host), theirs);
+    return !ours && !theirs && left == right;
 }
 
 ports::TrafficSettings settings_of(const domain::ServerConfig& server) {
@@ -113,7 +130,8 @@ Task<Result<void>> DataPlane::start(domain::ServerConfig server) {
     };
     auto started = co_await runtime_.start(std::move(spec), nothing_to_record);
     if (!started) co_return prefixed("the proxy did not start", started.error());
-    remember(bound);
+    bound_ = std::move(bound);
+    remember();
     log::info("started the proxy", {{"pid", fmt::to_string(started->pid)}});
     co_return Result<void>{};
 }
@@ -122,8 +140,7 @@ Task<Result<void>> DataPlane::no_record() {
     co_return Result<void>{};
 }
 
-void DataPlane::remember(const std::vector<std::string>& bound) {
-    bound_ = bound;
+void DataPlane::remember() {
     auto written = sys::write_file(options_.directory + "/listeners.json",
                                    nlohmann::json(bound_).dump(), 0600);
     if (!written)
@@ -131,18 +148,36 @@ void DataPlane::remember(const std::vector<std::string>& bound) {
 }
 
 bool DataPlane::is_open(const std::string& address) const {
-    auto [host, port] = split(address);
-    if (host == "localhost") host = "127.0.0.1";
-    return std::any_of(bound_.begin(), bound_.end(), [&](const std::string& open) {
-        auto [open_host, open_port] = split(open);
-        if (open_port != port) return false;
-        return host.empty() ? open_host == "0.0.0.0" || open_host == "[::]" : open_host == host;
-    });
+    return std::any_of(bound_.begin(), bound_.end(),
+                       [&](const std::string& open) { return covers(address, open); });
+}
+
+Task<std::vector<std::string>> DataPlane::close_all_but(ports::Traffic& traffic,
+                                                        std::vector<std::string> wanted) {
+    std::vector<std::string> problems;
+    const auto open_now = bound_;
+    for (const auto& open : open_now) {
+        if (std::any_of(wanted.begin(), wanted.end(),
+                        [&](const std::string& address) { return covers(address, open); }))
+            continue;
+        // Its shim lets go of it as soon as the proxy has ended the listening.
+        auto closed = co_await traffic.remove_listener(open);
+        if (closed || closed.error().code == Errc::not_found) {
+            log::info("the proxy no longer listens", {{"address", open}});
+            std::erase(bound_, open);
+            remember();
+            continue;
+        }
+        problems.push_back(
+            fmt::format("the proxy still listens on {}: {}", open, closed.error().message));
+    }
+    co_return problems;
 }
 
 Task<std::vector<std::string>> DataPlane::open_listeners(ports::Traffic& traffic,
                                                          domain::ServerConfig server,
-                                                         std::vector<std::string> app_listens) {
+                                                         std::vector<std::string> app_listens,
+                                                         bool close_others) {
     std::vector<std::string> problems;
     server_ = server;
     shared_ = server.proxy_listen;
@@ -150,7 +185,11 @@ Task<std::vector<std::string>> DataPlane::open_listeners(ports::Traffic& traffic
     if (!told) problems.push_back("the proxy did not take its settings: " + told.error().message);
     auto wanted = server.proxy_listen;
     wanted.insert(wanted.end(), app_listens.begin(), app_listens.end());
-    auto bound = bound_;
+    // First: ":80" must go before "127.0.0.1:80" can come.
+    if (close_others) {
+        auto unclosed = co_await close_all_but(traffic, wanted);
+        problems.insert(problems.end(), unclosed.begin(), unclosed.end());
+    }
     for (const auto& address : wanted) {
         if (is_open(address)) continue;
         auto listening = sys::listen_tcp(address);
@@ -161,8 +200,8 @@ Task<std::vector<std::string>> DataPlane::open_listeners(ports::Traffic& traffic
         }
         std::vector<ports::Listener> kept;
         for (const auto& one : *listening) {
-            kept.push_back({one.fd.get(), fmt::format("tcp{}", bound.size())});
-            bound.push_back(one.address);
+            kept.push_back({one.fd.get(), fmt::format("tcp{}", bound_.size())});
+            bound_.push_back(one.address);
             auto added = co_await traffic.add_listener(one.fd.get(), kept.back().name);
             if (!added)
                 problems.push_back(
@@ -173,7 +212,7 @@ Task<std::vector<std::string>> DataPlane::open_listeners(ports::Traffic& traffic
         if (!held)
             problems.push_back(fmt::format("{} is open only until the proxy ends: {}", address,
                                            held.error().message));
-        remember(bound);
+        remember();
     }
     co_return problems;
 }

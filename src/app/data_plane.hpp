@@ -36,11 +36,12 @@ class DataPlane {
     // A secret between daemon and proxy, made at the first start.
     Result<std::string> nonce() const;
 
-    // Opens what is asked for and not open yet, and tells the proxy the settings; sentences for
-    // what could not be done.
+    // Opens what is asked for and not open yet, closes what no longer is where `close_others`, and
+    // tells the proxy the settings; sentences for what could not be done.
     Task<std::vector<std::string>> open_listeners(ports::Traffic& traffic,
                                                   domain::ServerConfig server,
-                                                  std::vector<std::string> app_listens);
+                                                  std::vector<std::string> app_listens,
+                                                  bool close_others);
     // An address of the shared listeners at which this machine can be asked; empty: there is none.
     std::string address() const;
     int pid() const;
@@ -55,7 +56,9 @@ class DataPlane {
     Task<void> restart();
     static Task<Result<void>> no_record();
     bool is_open(const std::string& address) const;
-    void remember(const std::vector<std::string>& bound);
+    Task<std::vector<std::string>> close_all_but(ports::Traffic& traffic,
+                                                 std::vector<std::string> wanted);
+    void remember();
 
     ports::Runtime& runtime_;
     async::Timers& timers_;

@@ -7,7 +7,9 @@
 #include <belay/config/app_file.hpp>
 #include <belay/config/paths.hpp>
 #include <belay/config/source.hpp>
+#include <belay/forge/guide.hpp>
 #include <belay/git/child_source.hpp>
+#include <belay/git/repository_url.hpp>
 #include <belay/sys/files.hpp>
 #include <belay/sys/shim.hpp>
 
@@ -106,8 +108,8 @@ Result<std::string> make_deploy_key(const std::string& path, const std::string& 
 
 struct Looked {
     bool seen = false;
+    bool needs_token = false;
     std::string problem;
-    std::string branch;
 };
 
 // Looks into the repository as a deployment would, in a throw-away directory; needs no clone of the
@@ -123,6 +125,7 @@ Task<void> look(ports::Source& source, ports::SourceAccess access, fs::path fold
     auto fetched = co_await source.fetch(fetch, async::Cancel());
     if (!fetched) {
         looked.problem = fetched.error().message;
+        looked.needs_token = fetched.error().reason == ports::SourceReason::auth_failed;
         co_return;
     }
     ports::ExportJob job;
@@ -176,38 +179,112 @@ Looked look_into(config::AppFileDraft& draft, const std::string& key,
 }
 
 struct Made {
-    std::string name;
-    std::string file;
-    std::string secret_file;
-    std::string secret;
-    std::string hook_url;
-    std::string public_key;  // empty: no key is needed
+    bool wrote = false;  // not: the app is set up already, and the guide is wanted again
     std::string stack;
     std::string problem;  // why the repository could not be looked into
     bool local = false;
     std::string repo;
+    forge::GuideFacts facts;
 };
 
 void print(const Made& made) {
-    std::cout << "wrote " << made.file;
-    if (!made.stack.empty()) std::cout << " for " << made.stack;
-    std::cout << "\n";
+    const auto& facts = made.facts;
+    if (!made.wrote) {
+        std::cout << facts.app << " is set up already, in " << facts.app_file
+                  << ": nothing was written.\n";
+    } else {
+        std::cout << "wrote " << facts.app_file;
+        if (!made.stack.empty()) std::cout << " for " << made.stack;
+        std::cout << '\n';
+    }
     if (!made.problem.empty())
         std::cout << "the repository could not be looked into, so fill in [build], [test] and "
                      "[service]:\n  "
-                  << made.problem << "\n";
-    if (!made.public_key.empty())
-        std::cout << "\ndeploy key: add this to the repository, read only:\n  " << made.public_key;
-    if (made.local) {
-        std::cout << "\npushes: `belay hook install " << made.name << " " << made.repo
-                  << "` delivers them; without it belay looks every 5 minutes\n";
-    } else {
-        std::cout << "\nwebhook: enter at the forge\n  URL           " << made.hook_url
-                  << "\n  content type  application/json\n  secret        the line in "
-                  << made.secret_file << "\n  events        push only\n";
-    }
-    std::cout << "\nnext: look at " << made.file
-              << ", then\n  belay check\n  belay serve        (or `belay reload` where it runs)\n";
+                  << made.problem << '\n';
+    std::cout << '\n';
+    forge::Guide guide;
+    if (made.local)
+        guide = {fmt::format("1. Pushes\n     belay hook install {} {}\n   delivers them at once; "
+                             "without it Belay looks every 5 minutes.\n\n",
+                             facts.app, made.repo),
+                 1};
+    else
+        guide = forge::setup_guide(facts);
+    std::cout << guide.text << guide.sections + 1 << ". Start: look at " << facts.app_file
+              << ", then\n     belay check\n     belay serve"
+              << std::string(11 + facts.app.size(), ' ') << "or, where it runs, belay reload\n";
+    if (!made.local)
+        std::cout << "     belay hook test " << facts.app
+                  << "      sends itself a signed ping by the way that the forge's come\n";
+}
+
+void print_json(const Made& made) {
+    const auto& facts = made.facts;
+    auto text_or_null = [](const std::string& text) {
+        return text.empty() ? nlohmann::json() : nlohmann::json(text);
+    };
+    auto base = facts.public_url.empty() ? "http://" + facts.listen : facts.public_url;
+    nlohmann::json json{{"name", facts.app},
+                        {"file", facts.app_file},
+                        {"secret_file", facts.secret_file},
+                        {"hook_url", base + "/hooks/" + facts.app},
+                        {"forge", text_or_null(facts.place.forge)},
+                        {"stack", made.stack},
+                        {"public_key", text_or_null(facts.public_key)},
+                        {"problem", text_or_null(made.problem)}};
+    std::cout << json.dump(2) << '\n';
+}
+
+int refuse(const Error& error) {
+    std::cerr << "belay: " << error.message << '\n';
+    return cli::kFailed;
+}
+
+bool is_ssh(const std::string& repo) {
+    auto url = git::parse_repository_url(repo);
+    return url && url->scheme == "ssh";
+}
+
+// A sourcehut instance signs with a key of its own and knows no secret.
+Result<void> make_secret(const std::string& file, const std::string& forge) {
+    if (fs::exists(file)) return {};
+    auto secret = forge == "sourcehut" ? std::string(forge::kSourcehutKey) : random_hex(32);
+    return sys::write_file(file, secret + "\n", 0600);
+}
+
+// What belay.toml says of the way in.
+void add_server(forge::GuideFacts& facts, const std::string& config_path,
+                const config::Surroundings& surroundings) {
+    auto loaded = config::make_source(config_path, surroundings)->load();
+    auto server = loaded.server.value_or(config::default_server(surroundings, config_path));
+    facts.config_file = config_path;
+    facts.public_url = server.public_url;
+    while (facts.public_url.ends_with('/'))
+        facts.public_url.pop_back();
+    facts.listen = server.listen.starts_with(':') ? "127.0.0.1" + server.listen : server.listen;
+}
+
+// The guide of an app that has its file, for a public_url that came later or another forge.
+std::optional<Made> set_up_already(const cli::InitOptions& options, const std::string& repo,
+                                   const std::string& name, const std::string& config_path,
+                                   const config::Beside& beside) {
+    auto file = config::load_app_file(config_path, beside.app_file(name)).config;
+    if (!file || (!options.url.empty() && file->repo != repo)) return std::nullopt;
+    Made made;
+    made.local = is_local(file->repo);
+    made.repo = file->repo;
+    auto& facts = made.facts;
+    facts.app = name;
+    facts.branch = file->branch.empty() ? "main" : file->branch;
+    facts.place = forge::place_of(
+        file->repo, options.forge.empty() ? file->webhook.forge : options.forge, file->status_url);
+    facts.secret_file = beside.hook_secret(name);
+    facts.app_file = beside.app_file(name);
+    facts.poll = file->poll ? format_duration(*file->poll) : "";
+    if (is_ssh(file->repo))
+        if (auto key = sys::read_file(beside.deploy_key(name) + ".pub", 16 * 1024))
+            facts.public_key = key->substr(0, key->find('\n'));
+    return made;
 }
 
 }  // namespace
@@ -217,10 +294,35 @@ int init(const cli::InitOptions& options) {
     auto config_path = options.config.empty() ? config::default_config_path(surroundings)
                                               : fs::absolute(options.config).string();
     const config::Beside beside(config_path);
+    const auto& known = forge::guided_forges();
+    if (!options.forge.empty() &&
+        std::find(known.begin(), known.end(), options.forge) == known.end()) {
+        std::cerr << "belay: there is no forge \"" << options.forge << "\"; --forge takes "
+                  << forge::listed(known, "or") << '\n';
+        return cli::kUsage;
+    }
+    auto show = [&](Made& made) {
+        add_server(made.facts, config_path, surroundings);
+        options.json ? print_json(made) : print(made);
+        return cli::kDone;
+    };
     config::AppFileDraft draft;
     draft.repo = options.url.empty() ? "." : options.url;
     if (fs::is_directory(draft.repo)) draft.repo = fs::canonical(draft.repo).string();
+    draft.name = options.name.empty() ? name_from(draft.repo) : options.name;
+    if (auto good = check_app_name(draft.name); !good) {
+        std::cerr << "belay: " << good.error().message << "; choose one with --name\n";
+        return cli::kUsage;
+    }
+    const auto file = beside.app_file(draft.name);
+    if (fs::exists(file)) {
+        if (auto made = set_up_already(options, draft.repo, draft.name, config_path, beside))
+            return show(*made);
+        std::cerr << "belay: " << file << " exists; remove it first, or choose another --name\n";
+        return cli::kFailed;
+    }
     Made made;
+    made.wrote = true;
     made.local = is_local(draft.repo);
     const auto path = draft.repo.starts_with("file://") ? draft.repo.substr(7) : draft.repo;
     if (made.local && !fs::exists(path + "/.git") && !fs::exists(path + "/objects")) {
@@ -229,75 +331,39 @@ int init(const cli::InitOptions& options) {
             << " is no git repository; give its address: belay init git@host:owner/name.git\n";
         return cli::kUsage;
     }
-    draft.name = options.name.empty() ? name_from(draft.repo) : options.name;
-    if (auto good = check_app_name(draft.name); !good) {
-        std::cerr << "belay: " << good.error().message << "; choose one with --name\n";
-        return cli::kUsage;
-    }
     draft.branch = !options.branch.empty() ? options.branch
                    : made.local            ? current_branch(path)
                                            : "main";
     if (draft.branch.empty()) draft.branch = "main";
-    made.name = draft.name;
     made.repo = path;
-    made.file = beside.app_file(draft.name);
-    if (fs::exists(made.file)) {
-        std::cerr << "belay: " << made.file
-                  << " exists; remove it first, or choose another --name\n";
-        return cli::kFailed;
-    }
+    auto& facts = made.facts;
+    facts.app = draft.name;
+    facts.branch = draft.branch;
+    facts.place = forge::place_of(draft.repo, options.forge, "");
+    draft.forge = options.forge;
+    // Its "secret" is a public key: no other forge's check may ever take it for one.
+    if (facts.place.forge == "sourcehut") draft.forge = "sourcehut";
+    facts.secret_file = beside.hook_secret(draft.name);
+    facts.app_file = file;
+    facts.poll = format_duration(Millis{300'000});
     for (auto [directory, mode] : {std::pair{beside.apps, 0755}, std::pair{beside.secrets, 0700}})
-        if (auto ready = sys::make_directories(directory, static_cast<mode_t>(mode)); !ready) {
-            std::cerr << "belay: " << ready.error().message << '\n';
-            return cli::kFailed;
-        }
-    made.secret_file = beside.hook_secret(draft.name);
-    if (!fs::exists(made.secret_file))
-        if (auto written = sys::write_file(made.secret_file, random_hex(32) + "\n", 0600);
-            !written) {
-            std::cerr << "belay: " << written.error().message << '\n';
-            return cli::kFailed;
-        }
-    const bool ssh =
-        draft.repo.starts_with("ssh://") ||
-        (draft.repo.find("://") == std::string::npos && draft.repo.find('@') != std::string::npos);
-    if (ssh) {
+        if (auto ready = sys::make_directories(directory, static_cast<mode_t>(mode)); !ready)
+            return refuse(ready.error());
+    if (auto kept = make_secret(facts.secret_file, facts.place.forge); !kept)
+        return refuse(kept.error());
+    if (is_ssh(draft.repo)) {
         auto key = make_deploy_key(beside.deploy_key(draft.name), draft.name);
-        if (!key) {
-            std::cerr << "belay: " << key.error().message << '\n';
-            return cli::kFailed;
-        }
-        made.public_key = *key;
+        if (!key) return refuse(key.error());
+        facts.public_key = key->substr(0, key->find('\n'));
     }
     auto looked = look_into(draft, beside.deploy_key(draft.name), beside);
     made.problem = looked.problem;
     made.stack = draft.stack;
+    facts.needs_token = looked.needs_token;
     if (!looked.seen) draft.services = {{"web", "./start"}};
-    if (auto written = sys::write_file(made.file, config::write_app_file(draft), 0644); !written) {
-        std::cerr << "belay: " << written.error().message << '\n';
-        return cli::kFailed;
-    }
-    auto loaded = config::make_source(config_path, surroundings)->load();
-    auto server = loaded.server.value_or(config::default_server(surroundings, config_path));
-    auto base = server.public_url.empty() ? "http://" + server.listen : server.public_url;
-    while (base.ends_with('/'))
-        base.pop_back();
-    made.hook_url = base + "/hooks/" + made.name;
-    if (options.json) {
-        nlohmann::json json{
-            {"name", made.name},
-            {"file", made.file},
-            {"secret_file", made.secret_file},
-            {"hook_url", made.hook_url},
-            {"stack", made.stack},
-            {"public_key",
-             made.public_key.empty() ? nlohmann::json() : nlohmann::json(made.public_key)},
-            {"problem", made.problem.empty() ? nlohmann::json() : nlohmann::json(made.problem)}};
-        std::cout << json.dump(2) << '\n';
-    } else {
-        print(made);
-    }
-    return cli::kDone;
+    if (auto written = sys::write_file(file, config::write_app_file(draft), 0644); !written)
+        return refuse(written.error());
+    return show(made);
 }
 
 }  // namespace belay::app

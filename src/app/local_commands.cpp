@@ -1,5 +1,6 @@
 #include "local_commands.hpp"
 
+#include "hook_test.hpp"
 #include "init.hpp"
 #include "serve.hpp"
 
@@ -140,6 +141,7 @@ cli::Locals local_commands() {
         return config::Beside(path).env_file(app);
     };
     locals.hook_plan = hook_plan;
+    locals.hook_test = test_hook;
     return locals;
 }
 

@@ -9,9 +9,11 @@
 #include <belay/config/source.hpp>
 #include <belay/engine/engine.hpp>
 #include <belay/forge/forge.hpp>
+#include <belay/forge/status.hpp>
 #include <belay/git/child_source.hpp>
 #include <belay/health/prober.hpp>
 #include <belay/http/server.hpp>
+#include <belay/notify/notifier.hpp>
 #include <belay/proxy/control_client.hpp>
 #include <belay/release/releases.hpp>
 #include <belay/runtime/process_runtime.hpp>
@@ -19,6 +21,7 @@
 #include <belay/store/open.hpp>
 #include <belay/sys/files.hpp>
 #include <belay/sys/instance_lock.hpp>
+#include <belay/sys/open_files.hpp>
 #include <belay/sys/service_manager.hpp>
 #include <belay/sys/shim.hpp>
 #include <belay/sys/sockets.hpp>
@@ -70,6 +73,11 @@ Result<void> make_state_directories(const std::string& state) {
     return {};
 }
 
+std::string host_name() {
+    char name[HOST_NAME_MAX + 1] = {};
+    return ::gethostname(name, sizeof name - 1) == 0 && name[0] != '\0' ? name : "this machine";
+}
+
 template <class T>
 T required(Result<T> result) {
     if (!result) throw ErrorException(result.error());
@@ -83,15 +91,18 @@ std::string absolute(const std::string& path) {
 // A copy of the last belay.toml without errors, for a start with a broken one.
 constexpr const char* kValidCopy = "/belay.toml.valid";
 
-void keep_valid(const std::string& config_path, const std::string& state) {
+// False where belay.toml has errors or isn't there.
+bool keep_valid(const std::string& config_path, const std::string& state) {
     auto text = sys::read_file(config_path, 1 << 20);
+    if (!text) return false;
     auto kept = sys::read_file(state + kValidCopy, 1 << 20);
-    if (!text || (kept && *kept == *text)) return;
+    if (kept && *kept == *text) return true;
     auto loaded = config::make_source(config_path)->load();
-    if (!loaded.server) return;
+    if (!loaded.server) return false;
     auto written = sys::write_file(state + kValidCopy, *text, 0600);
     if (!written)
         log::warning("the valid configuration was not kept", {{"error", written.error().message}});
+    return true;
 }
 
 // What a broken belay.toml was before: where its state lies can still be read of most, and there
@@ -139,6 +150,8 @@ class Daemon {
                                             server_.uids.first, server_.uids.last})),
           releases_(release::make_releases({server_.state})),
           prober_(health::make_prober(loop_.get_executor(), *timers_)),
+          log_bounds_(loop_.get_executor(), *timers_, server_.state),
+          notifier_(notify::make_notifier(loop_.get_executor(), *timers_, notify_options())),
           engine_(engine::make_engine(world(), engine_options(), hooks())),
           signals_(loop_.get_executor(), SIGTERM, SIGINT, SIGHUP) {}
 
@@ -175,7 +188,24 @@ class Daemon {
                 *runtime_,
                 traffic_,
                 *prober_,
-                *config_};
+                *config_,
+                notifier_.get(),
+                &forge::forge_directory()};
+    }
+
+    notify::Options notify_options() {
+        notify::Options options;
+        options.shim = shim_;
+        options.host = host_name();
+        if (server_.expose != "hooks") options.link = server_.public_url;
+        options.resolve = [this](const domain::SecretRef& secret) {
+            return config_->resolve(secret);
+        };
+        options.statuses = &forge::status_forges();
+        options.status_token = [this](const std::string& app) {
+            return engine_->status_token(app);
+        };
+        return options;
     }
 
     engine::EngineOptions engine_options() {
@@ -194,9 +224,12 @@ class Daemon {
         engine::Hooks hooks;
         hooks.open_listeners = [this](domain::ServerConfig server,
                                       std::vector<std::string> app_listens) {
-            if (http_) http_->set_hook_body(server.hook_body);
-            keep_valid(config_path_, server_.state);
-            return data_plane_.open_listeners(traffic_, std::move(server), std::move(app_listens));
+            if (http_) configure_doors(server);
+            notifier_->set_channels(server.channels);
+            // What a broken file asks for is not known: nothing is closed for it.
+            const bool valid = keep_valid(config_path_, server_.state);
+            return data_plane_.open_listeners(traffic_, std::move(server), std::move(app_listens),
+                                              valid);
         };
         hooks.proxy_pid = [this] { return data_plane_.pid(); };
         hooks.on_other_run = [this](const ports::RunInfo& info) {
@@ -222,6 +255,7 @@ class Daemon {
         if (!adopted)
             log::error("what runs could not be read", {{"error", adopted.error().message}});
         data_plane_.on_restarted([this] { tasks_.spawn("listeners", reload()); });
+        log_bounds_.start();
         auto proxy = co_await data_plane_.start(server_);
         if (!proxy) log::error(proxy.error().message);
         traffic_.start();
@@ -236,14 +270,31 @@ class Daemon {
         else
             problem = opened.error().message;
         if (!store_) log::error("no new work is taken", {{"error", problem}});
+        notifier_->set_channels(server_.channels);
+        if (store_) notifier_->start(*store_);
         co_await engine_->load(store_.get(), problem);
         co_await open_doors();
     }
 
+    static http::Settings door_settings(const domain::ServerConfig& server) {
+        http::Settings settings;
+        settings.hook_body = server.hook_body;
+        settings.tls_cert = server.tls_cert;
+        settings.tls_key = server.tls_key;
+        for (const auto& text : server.trusted_proxies)
+            if (auto range = Cidr::parse(text)) settings.trusted_proxies.push_back(*range);
+        return settings;
+    }
+
+    void configure_doors(const domain::ServerConfig& server) {
+        auto configured = http_->configure(door_settings(server));
+        if (!configured) log::error("server.tls", {{"error", configured.error().message}});
+    }
+
     Task<void> open_doors() {
         http::Options options;
+        static_cast<http::Settings&>(options) = door_settings(server_);
         options.spool = server_.state + "/spool";
-        options.hook_body = server_.hook_body;
         std::vector<http::Listener> listeners;
         auto local =
             sys::make_directories(std::filesystem::path(server_.socket).parent_path(), 0755);
@@ -279,10 +330,9 @@ class Daemon {
             co_await leave();
             co_return;
         }
-        http_ =
-            std::make_unique<http::Server>(loop_.get_executor(), *engine_, forge::table(), options);
+        http_ = std::make_unique<http::Server>(loop_.get_executor(), *engine_, forge::table(),
+                                               store_.get(), options);
         http_->start(listeners);
-        tasks_.spawn("logs", bound_logs());
         log::info("belay is ready", {{"listen", server_.listen}, {"socket", server_.socket}});
         ready_ = true;
         tell_ready();
@@ -306,13 +356,6 @@ class Daemon {
             }
             sys::notify_alive();
             co_await timers_->sleep(pause);
-        }
-    }
-
-    Task<void> bound_logs() {
-        while (!stopping_) {
-            bound_app_logs(server_.state);
-            co_await timers_->sleep(Millis{60'000});
         }
     }
 
@@ -366,6 +409,7 @@ class Daemon {
     // Coroutines of deployments are left where they are: the next start takes them up as after a
     // crash.
     Task<void> leave() {
+        co_await notifier_->close(Millis{2'000});
         co_await engine_->close();
         log::info("belay has stopped");
         std::_Exit(exit_code_);
@@ -388,6 +432,8 @@ class Daemon {
     std::unique_ptr<ports::Stages> stages_;
     std::unique_ptr<ports::Releases> releases_;
     std::unique_ptr<ports::Prober> prober_;
+    LogBounds log_bounds_;
+    std::unique_ptr<notify::Notifier> notifier_;
     std::unique_ptr<engine::Engine> engine_;
     asio::signal_set signals_;
     std::unique_ptr<ports::Store> store_;
@@ -401,6 +447,9 @@ class Daemon {
 
 int serve(const std::string& config_path) {
     try {
+        // Connections, files of deployments, sockets of runs: the usual soft limit of 1024 is below
+        // what a flood of connections may take.
+        sys::raise_open_files();
         Daemon daemon(config_path);
         return daemon.run();
     } catch (const ErrorException& failure) {

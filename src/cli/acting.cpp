@@ -196,6 +196,18 @@ int reload(Context& context) {
     return ok.is_boolean() && !ok.get<bool>() ? kFailed : kDone;
 }
 
+int notify_test(Context& context) {
+    auto channel = context.args.positional("CHANNEL");
+    auto body = context.post(fmt::format("/api/v1/notify/{}/test", url_encoded(channel)));
+    if (!body) return context.fail(body.error());
+    if (context.json())
+        context.print_json(*body);
+    else
+        context.done(fmt::format("A test alert went out to {}: {}\n", channel,
+                                 shown_of(parse_json(*body), "answer")));
+    return kDone;
+}
+
 int shutdown(Context& context) {
     return acted(context, context.post("/api/v1/shutdown"),
                  "The daemon, the proxy and all live releases are ending");

@@ -129,6 +129,12 @@ std::string explained(const CLI::ParseError& error) {
     return text.substr(0, text.find(':')) + " needs a value";
 }
 
+// As the --url of `hook install`, which is another one.
+bool has_own(const Command& command, std::string_view option) {
+    return std::any_of(command.options.begin(), command.options.end(),
+                       [&](const auto& each) { return each.name == option; });
+}
+
 // The options of one command; what is left are its words.
 Result<std::vector<std::string>> parse_options(std::vector<std::string> arguments,
                                                Arguments& into) {
@@ -136,10 +142,11 @@ Result<std::vector<std::string>> parse_options(std::vector<std::string> argument
     app.set_help_flag();
     app.allow_extras();
     Parsed options;
-    for (const auto& option : common_options())
-        options.emplace_back(&option, add_option(app, option));
     for (const auto& option : into.command->options)
         options.emplace_back(&option, add_option(app, option));
+    for (const auto& option : common_options())
+        if (!has_own(*into.command, option.name))
+            options.emplace_back(&option, add_option(app, option));
     std::reverse(arguments.begin(), arguments.end());
     try {
         app.parse(std::move(arguments));

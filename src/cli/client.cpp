@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 namespace belay::cli {
 namespace {
 
@@ -76,7 +78,51 @@ std::string url_encoded(std::string_view text) {
     return encoded;
 }
 
+Result<Endpoint> endpoint_of_url(std::string_view url) {
+    auto bad = [&](std::string_view why) {
+        return Error{Errc::invalid,
+                     fmt::format("the daemon's address (--url or BELAY_URL) {}; it is like "
+                                 "https://deploy.example.com",
+                                 why)};
+    };
+    Endpoint endpoint;
+    endpoint.tls = url.starts_with("https://");
+    if (!endpoint.tls && !url.starts_with("http://")) return bad("begins with https://");
+    url.remove_prefix(endpoint.tls ? 8 : 7);
+    // The address itself is not repeated: it might hold a password.
+    if (url.find_first_of("@?# ") != url.npos) return bad("has no user, no query and no spaces");
+    auto authority = url.substr(0, url.find('/'));
+    endpoint.base = url.substr(authority.size());
+    while (endpoint.base.ends_with('/'))
+        endpoint.base.pop_back();
+    auto bracket = authority.find(']');
+    auto colon = authority.find(':', bracket == authority.npos ? 0 : bracket);
+    auto host = authority.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    endpoint.host = host;
+    endpoint.port = endpoint.tls ? "443" : "80";
+    if (colon != authority.npos) endpoint.port = authority.substr(colon + 1);
+    int port = 0;
+    const auto* end = endpoint.port.data() + endpoint.port.size();
+    auto [parsed, failure] = std::from_chars(endpoint.port.data(), end, port);
+    if (failure != std::errc{} || parsed != end || port < 1 || port > 65'535)
+        return bad("has a port that is none");
+    if (endpoint.host.empty()) return bad("has no host");
+    bool here =
+        endpoint.host == "localhost" || endpoint.host == "::1" || endpoint.host.starts_with("127.");
+    if (!endpoint.tls && !here)
+        return bad(
+            "is http:// to another machine, where others could read the token: use https://");
+    return endpoint;
+}
+
 Error Client::explained(Error error) const {
+    if (endpoint_.socket.empty()) {
+        if (error.code == Errc::unavailable)
+            error.message +=
+                "\nIs the daemon running, and does --url or BELAY_URL name its address?";
+        return error;
+    }
     if (error.code == Errc::unavailable)
         error.message += fmt::format(
             "\nIs the daemon running? Start it with `belay serve` (or `systemctl start belay`); "
@@ -89,12 +135,20 @@ Error Client::explained(Error error) const {
     return error;
 }
 
-Result<Exchange> Client::open(const Request& request) const {
+Result<Exchange> Client::open(const Request& asked) const {
+    auto request = asked;
+    if (!token_.empty()) request.headers.emplace_back("Authorization", "Bearer " + token_.reveal());
     auto exchange = Exchange::open(endpoint_, request, after(kAnswerTime));
     if (!exchange) return explained(exchange.error());
     if (exchange->status() / 100 == 2) return exchange;
     auto body = exchange->read_all(after(kAnswerTime));
-    return error_of_answer(exchange->status(), body ? *body : std::string{});
+    auto error = error_of_answer(exchange->status(), body ? *body : std::string{});
+    if (exchange->status() / 100 == 3)
+        error.message += ", which sends elsewhere: --url or BELAY_URL names the address itself";
+    if (exchange->status() == 401 && endpoint_.socket.empty())
+        error.message +=
+            token_.empty() ? "\nBELAY_TOKEN holds it." : "\nThe token is the one in BELAY_TOKEN.";
+    return error;
 }
 
 Result<std::string> Client::whole(const Request& request) const {

@@ -4,6 +4,7 @@
 #include "wire.hpp"
 
 #include <belay/base/error.hpp>
+#include <belay/base/secret.hpp>
 
 #include <string>
 #include <string_view>
@@ -21,9 +22,15 @@ int exit_code(const Error& error);
 // characters stay).
 std::string url_encoded(std::string_view text);
 
+// "https://deploy.example.com[:PORT][/BASE]", or http:// on this machine. Errc::invalid.
+Result<Endpoint> endpoint_of_url(std::string_view url);
+
 class Client {
   public:
-    explicit Client(std::string socket) : endpoint_{std::move(socket), {}, {}} {}
+    explicit Client(std::string socket) { endpoint_.socket = std::move(socket); }
+    // Over the network, with a token that is shown nowhere; empty: none was given.
+    Client(Endpoint endpoint, Secret token)
+        : endpoint_(std::move(endpoint)), token_(std::move(token)) {}
 
     // The body of a successful answer. Errc::unavailable: no daemon, with the socket and the cure.
     Result<std::string> get(const std::string& target) const;
@@ -36,6 +43,7 @@ class Client {
     Result<std::string> whole(const Request& request) const;
 
     Endpoint endpoint_;
+    Secret token_;
 };
 
 }  // namespace belay::cli

@@ -64,6 +64,17 @@ std::string join(const std::vector<Word>& words) {
     return text;
 }
 
+// "secret|hook": the first words of commands of two.
+std::string groups() {
+    std::string heads;
+    for (const auto& path : paths())
+        if (auto space = path.find(' '); space != std::string::npos) {
+            auto head = path.substr(0, space);
+            if (heads.find(head) == std::string::npos) heads += (heads.empty() ? "" : "|") + head;
+        }
+    return heads;
+}
+
 std::string bash() {
     std::string text =
         "# bash completion of belay: `belay completion bash > /etc/bash_completion.d/belay`\n"
@@ -71,15 +82,8 @@ std::string bash() {
         "    local current=${COMP_WORDS[COMP_CWORD]} path= words=\n"
         "    [ \"$COMP_CWORD\" -gt 1 ] && path=${COMP_WORDS[1]}\n"
         "    case $path in\n";
-    std::string groups;
-    for (const auto& path : paths())
-        if (auto space = path.find(' '); space != std::string::npos) {
-            auto head = path.substr(0, space);
-            if (groups.find(head) == std::string::npos)
-                groups += (groups.empty() ? "" : "|") + head;
-        }
     text += fmt::format(
-        "    {}) [ \"$COMP_CWORD\" -gt 2 ] && path=\"$path ${{COMP_WORDS[2]}}\" ;;\n", groups);
+        "    {}) [ \"$COMP_CWORD\" -gt 2 ] && path=\"$path ${{COMP_WORDS[2]}}\" ;;\n", groups());
     text += "    esac\n    case $path in\n";
     for (const auto& path : paths()) {
         auto apps = takes_app(path) ? fmt::format(" $({})", kApps) : "";
@@ -108,8 +112,11 @@ std::string zsh() {
         "# zsh completion of belay: `belay completion zsh > \"${fpath[1]}/_belay\"`\n"
         "_belay() {\n"
         "    local given= ; local -a offered apps\n"  // `path` is PATH to zsh
-        "    (( CURRENT > 2 )) && given=${words[2]}\n"
-        "    (( CURRENT > 3 )) && [[ $given == (secret|hook) ]] && given=\"$given ${words[3]}\"\n"
+        "    (( CURRENT > 2 )) && given=${words[2]}\n" +
+        fmt::format(
+            "    (( CURRENT > 3 )) && [[ $given == ({}) ]] && given=\"$given "
+            "${{words[3]}}\"\n",
+            groups()) +
         "    case $given in\n";
     for (const auto& path : paths()) {
         text += fmt::format("    '{}')\n        offered=(", path);

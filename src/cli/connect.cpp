@@ -81,7 +81,7 @@ Result<Descriptor> connect_unix(const std::string& path, Deadline deadline) {
 }
 
 Result<Descriptor> connect_tcp(const Endpoint& endpoint, Deadline deadline) {
-    auto what = "connecting to " + endpoint.host + ":" + endpoint.port;
+    auto what = "connecting to " + endpoint.name();
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     addrinfo* found = nullptr;

@@ -26,8 +26,8 @@ class Context {
     bool json() const { return args.flag("json"); }
     Canvas canvas() const;
 
-    // A client of the daemon's socket: --socket, else BELAY_SOCKET, else what the configuration
-    // says.
+    // Of the daemon at --socket or --url, else BELAY_URL (with BELAY_TOKEN), else BELAY_SOCKET,
+    // else the socket that the configuration says.
     Result<Client> client();
 
     // The body of GET or POST, after the client was found.
@@ -43,6 +43,13 @@ class Context {
     int show(const std::string& target, Render render);
     // The answer with a line feed, where it has none.
     int print_json(std::string body);
+
+  private:
+    Result<Client> remote(const std::string& url);
+    // Where the daemon is was said in a way that can't be understood.
+    Error misused(Error error);
+
+    bool misused_ = false;
 };
 
 template <class Render>

@@ -77,6 +77,7 @@ Style style_of(std::string_view state) {
 
 std::string ago(TimePoint then, TimePoint now) {
     using namespace std::chrono;
+    if (then > now + days{2}) return fmt::format("in {}d", duration_cast<days>(then - now).count());
     if (then > now + seconds{1}) return fmt::format("in {}", span(then - now));
     auto passed = duration_cast<seconds>(now - then);
     if (passed < seconds{2}) return "now";

@@ -16,7 +16,8 @@ std::string styled(std::string_view text, Style style, bool color);
 // How a deployment's, app's, release's or stage's state, a decision or a health reads.
 Style style_of(std::string_view state);
 
-// "now", "12s ago", "3m ago", "2h ago", "5d ago"; after 30 days the date. "in 5s" for the future.
+// "now", "12s ago", "3m ago", "2h ago", "5d ago"; after 30 days the date. "in 5s", "in 6d" for the
+// future.
 std::string ago(TimePoint then, TimePoint now);
 
 // "85ms", "1.2s", "34s", "2m05s", "1h12m"

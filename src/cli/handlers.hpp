@@ -22,6 +22,7 @@ int show(Context&);
 int releases(Context&);
 int deliveries(Context&);
 int why(Context&);
+int audit(Context&);
 
 // acting.cpp
 int deploy(Context&);
@@ -37,7 +38,13 @@ int stop(Context&);
 int start(Context&);
 int remove_app(Context&);
 int reload(Context&);
+int notify_test(Context&);
 int shutdown(Context&);
+
+// token.cpp
+int token_create(Context&);
+int token_list(Context&);
+int token_revoke(Context&);
 
 // streaming.cpp
 int logs(Context&);
@@ -48,8 +55,9 @@ int secret_set(Context&);
 int secret_list(Context&);
 int secret_rm(Context&);
 
-// hook_install.cpp, hook_deliver.cpp
+// hook_install.cpp, hook_test.cpp, hook_deliver.cpp
 int hook_install(Context&);
+int hook_test(Context&);
 int hook_deliver(Context&);
 
 }  // namespace belay::cli

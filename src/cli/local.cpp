@@ -16,7 +16,7 @@ int check(Context& context) {
 int init(Context& context) {
     const auto& args = context.args;
     return context.locals.init({context.config(), args.positional("GIT-URL"), args.value("name"),
-                                args.value("branch"), context.json()});
+                                args.value("branch"), args.value("forge"), context.json()});
 }
 
 int proxy(Context& context) {

@@ -38,6 +38,18 @@ Result<std::string> page_of(const Arguments& args, Parse parse) {
     return query;
 }
 
+struct EntryId {
+    std::int64_t value = 0;
+};
+
+Result<EntryId> parse_entry_id(std::string_view text) {
+    EntryId id;
+    auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), id.value);
+    if (failure != std::errc{} || end != text.data() + text.size() || id.value < 1)
+        return Error{Errc::invalid, "--before is an entry's number, as `belay audit` shows it"};
+    return id;
+}
+
 int names_only(Context& context) {
     auto body = context.get("/api/v1/apps");
     if (!body) return context.fail(body.error());
@@ -118,6 +130,14 @@ int why(Context& context) {
     auto what = context.args.positional("COMMIT|DELIVERY|DEPLOYMENT");
     return context.show("/api/v1/why/" + url_encoded(what), [&](const std::string& body) {
         return render_why(parse_json(body), context.canvas());
+    });
+}
+
+int audit(Context& context) {
+    auto page = page_of(context.args, parse_entry_id);
+    if (!page) return context.usage(page.error().message);
+    return context.show("/api/v1/audit?" + *page, [&](const std::string& body) {
+        return render_audit(parse_json(body), context.canvas());
     });
 }
 

@@ -24,7 +24,10 @@ std::string render_failure(const nlohmann::json& deployment, const Canvas& canva
 std::string render_releases(const nlohmann::json& list, const Canvas& canvas);
 std::string render_deliveries(const nlohmann::json& list, const Canvas& canvas);
 std::string render_delivery(const nlohmann::json& delivery, const Canvas& canvas);
-std::string render_why(const nlohmann::json& lines, const Canvas& canvas);
+// Answer, timeline, what to do next: one screen.
+std::string render_why(const nlohmann::json& explanation, const Canvas& canvas);
+std::string render_audit(const nlohmann::json& list, const Canvas& canvas);
+std::string render_tokens(const nlohmann::json& list, const Canvas& canvas);
 std::string render_reload(const nlohmann::json& report, const Canvas& canvas);
 
 }  // namespace belay::cli

@@ -22,12 +22,38 @@ std::string deployment_line(const Json& deployment) {
     return line;
 }
 
+// "d14 awaiting_approval main 9988776, canceled in 6d"
+std::string deployment_now(const Json& deployment, TimePoint now) {
+    auto line = deployment_line(deployment);
+    if (!deployment.is_object()) return line;
+    if (auto expires = time_of(deployment, "expires_at"))
+        line += ", canceled " + ago(*expires, now) + " unless approved";
+    return line;
+}
+
 std::string hold_line(const Json& hold, TimePoint now) {
     if (!hold.is_object()) return {};
     std::string line = "on hold";
     if (auto since = time_of(hold, "since")) line += " since " + ago(*since, now);
     if (auto by = shown_of(hold, "by"); !by.empty()) line += " by " + by;
     if (auto why = shown_of(hold, "why"); !why.empty()) line += ": " + why;
+    return line;
+}
+
+// "3m ago, main was at 1a2b3c4; again in 2m"
+std::string poll_line(const Json& poll, TimePoint now) {
+    if (!poll.is_object()) return "off";
+    std::string line = "not yet";
+    if (auto last = time_of(poll, "last_at")) line = ago(*last, now);
+    if (auto error = shown_of(poll, "error"); !error.empty()) {
+        auto failures = number_of(poll, "failures").value_or(0);
+        line += (failures > 1 ? fmt::format(", failed {} times in a row: ", failures)
+                              : std::string(", ")) +
+                error;
+    } else if (auto tip = text_of(poll, "tip"); !tip.empty()) {
+        line += ", at " + short_commit(tip);
+    }
+    if (auto next = time_of(poll, "next_at")) line += "; again " + ago(*next, now);
     return line;
 }
 
@@ -74,7 +100,7 @@ Table facts_of(const Json& app, const Json& recent, TimePoint now) {
         add("live", live_line(live, now));
     if (auto standby = standby_release(app); !standby.empty() && standby != "0")
         add("standby", "release " + standby);
-    add("now", deployment_line(member_of(app, "deployment")), Style::busy);
+    add("now", deployment_now(member_of(app, "deployment"), now), Style::busy);
     for (const auto& queued : items_of(member_of(app, "queued")))
         add("queued", deployment_line(queued));
     add("hold", hold_line(member_of(app, "hold"), now), Style::busy);
@@ -82,6 +108,10 @@ Table facts_of(const Json& app, const Json& recent, TimePoint now) {
         if (url.is_string()) add("answers at", printable(url.get<std::string>()));
     auto branch = shown_of(app, "branch");
     add("repository", shown_of(app, "repo") + (branch.empty() ? "" : ", branch " + branch));
+    add("tags", shown_of(app, "tags"));
+    if (app.contains("poll"))
+        add("polling", poll_line(member_of(app, "poll"), now),
+            text_of(member_of(app, "poll"), "error").empty() ? Style::plain : Style::bad);
     add("file", shown_of(app, "file"));
     if (flag_of(app, "orphaned"))
         add("", "its file is gone: it stays live until `belay remove` ends it", Style::bad);

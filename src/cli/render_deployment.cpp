@@ -23,7 +23,8 @@ std::string how_it_exited(const Json& record) {
 }
 
 std::string failure_line(const Json& deployment) {
-    auto reason = shown_of(deployment, "reason");
+    auto reason = shown_of(deployment, "rule");
+    if (reason.empty()) reason = shown_of(deployment, "reason");
     if (reason.empty()) return {};
     auto line = reason;
     if (auto stage = shown_of(deployment, "stage"); !stage.empty()) line += " in " + stage;
@@ -78,6 +79,8 @@ Table facts_of(const Json& deployment, const Canvas& canvas) {
     if (!total.empty() && overhead)
         total += fmt::format(", of which Belay's own {}", span(Millis{*overhead}));
     add("took", total);
+    if (auto expires = time_of(deployment, "expires_at"))
+        add("canceled", ago(*expires, canvas.now) + " unless approved", Style::busy);
     return facts;
 }
 
@@ -138,7 +141,8 @@ std::string render_deployments(const Json& list, const Canvas& canvas) {
         auto state = shown_of(each, "state");
         auto created = time_of(each, "created_at");
         auto release = text_of(each, "release");
-        auto reason = shown_of(each, "reason");
+        auto reason = shown_of(each, "rule");
+        if (reason.empty()) reason = shown_of(each, "reason");
         if (auto message = shown_of(each, "message"); reason.empty()) reason = message;
         table.add({{shown_of(each, "id")},
                    {state, style_of(state)},

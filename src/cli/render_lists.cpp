@@ -74,8 +74,10 @@ std::string render_delivery(const Json& delivery, const Canvas& canvas) {
     auto add = [&](std::string label, std::string value) {
         if (!value.empty()) facts.add({{std::move(label), Style::dim}, {std::move(value)}});
     };
+    add("rule", shown_of(delivery, "rule"));
     add("reason", shown_of(delivery, "reason"));
     add("deployment", shown_of(delivery, "deployment"));
+    add("replay of", shown_of(delivery, "replay_of"));
     if (auto received = time_of(delivery, "received_at"))
         add("received", fmt::format("{} ({})", format_time(*received), ago(*received, canvas.now)));
     add("answered", text_of(delivery, "status_code"));
@@ -104,11 +106,45 @@ std::string render_delivery(const Json& delivery, const Canvas& canvas) {
     return text;
 }
 
-std::string render_why(const Json& lines, const Canvas&) {
-    std::string text;
-    for (const auto& line : items_of(lines))
-        if (line.is_string()) text += printable(line.get<std::string>()) + "\n";
-    return text.empty() ? "Nothing is known about it.\n" : text;
+std::string render_audit(const Json& list, const Canvas& canvas) {
+    Table table(
+        {"ID", "WHEN", "WHO", "ROLE", "FROM", "ACT", "TARGET", "ANSWER", "ASKED", "OUTCOME"});
+    for (const auto& each : items_of(list)) {
+        auto status = number_of(each, "status_code");
+        auto who = shown_of(each, "who");
+        const auto& asked = member_of(each, "asked");
+        table.add({{text_of(each, "id")},
+                   {when(each, "at", canvas.now)},
+                   {who.empty() ? "-" : who},
+                   {shown_of(each, "role")},
+                   {shown_of(each, "origin")},
+                   {shown_of(each, "act")},
+                   {shown_of(each, "target")},
+                   {status ? std::to_string(*status) : "begun",
+                    status && *status < 400 ? Style::good : Style::bad},
+                   {asked.is_object() ? printable(asked.dump()) : ""},
+                   {shown_of(each, "outcome")}});
+    }
+    return table.empty() ? "Nothing was done yet.\n" : table.render(canvas);
+}
+
+std::string render_tokens(const Json& list, const Canvas& canvas) {
+    Table table({"TOKEN", "ROLE", "CREATED", "BY", "EXPIRES", "LAST USED", "FROM"});
+    for (const auto& each : items_of(list)) {
+        auto expires = time_of(each, "expires_at");
+        bool expired = expires && *expires <= canvas.now;
+        table.add({{shown_of(each, "name")},
+                   {shown_of(each, "role")},
+                   {when(each, "created_at", canvas.now)},
+                   {shown_of(each, "created_by")},
+                   {!expires  ? "never"
+                    : expired ? "expired"
+                              : format_time(*expires).substr(0, 10),
+                    expired ? Style::bad : Style::plain},
+                   {when(each, "last_used_at", canvas.now)},
+                   {shown_of(each, "last_used_from")}});
+    }
+    return table.empty() ? "No tokens yet.\n" : table.render(canvas);
 }
 
 std::string render_reload(const Json& report, const Canvas& canvas) {

@@ -13,7 +13,7 @@
 namespace belay::cli {
 namespace {
 
-using std::chrono::hours;
+using std::chrono::seconds;
 
 // The route's trailer with what the command ended with (docs/commands.md).
 constexpr const char* kExitCode = "Belay-Exit-Code";
@@ -34,8 +34,10 @@ Result<TimePoint> since_of(const std::string& text, TimePoint now) {
 // Copies the body to standard output as it comes; errors end it.
 Result<void> copy(Context& context, Exchange& exchange, const InterruptGuard& interrupt) {
     for (;;) {
+        // Looked at between reads as well: a signal that comes outside of one interrupts nothing.
+        if (interrupt.interrupted()) return Error{Errc::canceled, "interrupted"};
         std::string bytes;
-        auto read = exchange.read(bytes, after(hours{1}));
+        auto read = exchange.read(bytes, after(seconds{1}));
         if (!read && interrupt.interrupted()) return Error{Errc::canceled, "interrupted"};
         if (!read) return read.error();
         if (*read == Exchange::Read::end) return {};

@@ -1,5 +1,7 @@
 #include "wire.hpp"
 
+#include "tls.hpp"
+
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -7,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -18,9 +21,9 @@ namespace http = boost::beast::http;
 constexpr std::size_t kAnswerMax = std::size_t{64} << 20;
 
 std::string serialized(const Endpoint& endpoint, const Request& request) {
-    auto host =
-        endpoint.socket.empty() ? endpoint.host + ":" + endpoint.port : std::string("belay");
-    auto text = request.method + " " + request.target + " HTTP/1.1\r\nHost: " + host +
+    auto host = endpoint.socket.empty() ? endpoint.name() : std::string("belay");
+    auto text = request.method + " " + endpoint.base + request.target +
+                " HTTP/1.1\r\nHost: " + host +
                 "\r\nUser-Agent: belay/" BELAY_VERSION "\r\nConnection: close\r\n";
     for (const auto& [name, value] : request.headers)
         text += name + ": " + value + "\r\n";
@@ -29,7 +32,17 @@ std::string serialized(const Endpoint& endpoint, const Request& request) {
     return text + "\r\n" + request.body;
 }
 
-// True when `fd` is ready, false when the deadline came first.
+Error broken(const Endpoint& endpoint, const std::string& how) {
+    return Error{Errc::unavailable, "the connection to " + endpoint.name() + " " + how};
+}
+
+}  // namespace
+
+std::string Endpoint::name() const {
+    if (!socket.empty()) return socket;
+    return (host.find(':') == host.npos ? host : "[" + host + "]") + ":" + port;
+}
+
 Result<bool> wait_for(int fd, short events, Deadline deadline) {
     auto left =
         std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
@@ -41,54 +54,84 @@ Result<bool> wait_for(int fd, short events, Deadline deadline) {
     return ready > 0;
 }
 
-Error broken(const Endpoint& endpoint, const std::string& how) {
-    auto name = endpoint.socket.empty() ? endpoint.host + ":" + endpoint.port : endpoint.socket;
-    return Error{Errc::unavailable, "the connection to " + name + " " + how};
-}
-
-}  // namespace
-
 struct Exchange::State {
     Endpoint endpoint;
     Descriptor fd;
+    std::optional<Tls> tls;
     http::response_parser<http::string_body> parser;
     std::string buffer;  // received, not yet understood
 
+    Result<Moved> read_some(char* into, std::size_t size);
+    Result<Moved> write_some(const char* from, std::size_t size);
     Result<void> send(const std::string& text, Deadline deadline);
     // False: nothing came by the deadline.
     Result<bool> receive(Deadline deadline);
     Result<void> understand(bool ended);
 };
 
+Result<Moved> Exchange::State::read_some(char* into, std::size_t size) {
+    if (tls) {
+        auto moved = tls->read(into, size);
+        return moved ? moved : broken(endpoint, moved.error().message);
+    }
+    Moved moved;
+    auto count = ::recv(fd.get(), into, size, MSG_DONTWAIT);
+    if (count > 0) moved.count = static_cast<std::size_t>(count);
+    moved.ended = count == 0;
+    if (count < 0 && errno != EAGAIN && errno != EINTR) return broken(endpoint, "broke");
+    if (count < 0) moved.wait = POLLIN;
+    return moved;
+}
+
+Result<Moved> Exchange::State::write_some(const char* from, std::size_t size) {
+    Moved moved;
+    if (tls) {
+        auto written = tls->write(from, size);
+        if (written) return written;
+        moved.ended = true;
+        return moved;
+    }
+    auto count = ::send(fd.get(), from, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count > 0) moved.count = static_cast<std::size_t>(count);
+    moved.ended = count < 0 && (errno == EPIPE || errno == ECONNRESET);
+    if (count < 0 && !moved.ended && errno != EAGAIN && errno != EINTR)
+        return broken(endpoint, "broke while sending");
+    if (count < 0) moved.wait = POLLOUT;
+    return moved;
+}
+
 Result<void> Exchange::State::send(const std::string& text, Deadline deadline) {
     std::size_t sent = 0;
     while (sent < text.size()) {
-        auto ready = wait_for(fd.get(), POLLOUT, deadline);
-        if (!ready) return ready.error();
-        if (!*ready) return Error{Errc::timeout, "the daemon takes no request"};
-        auto count =
-            ::send(fd.get(), text.data() + sent, text.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (count > 0) sent += static_cast<std::size_t>(count);
+        auto moved = write_some(text.data() + sent, text.size() - sent);
+        if (!moved) return moved.error();
         // The other side may have answered and closed before it read all, as with 413: its answer
         // counts.
-        if (count < 0 && (errno == EPIPE || errno == ECONNRESET)) return {};
-        if (count < 0 && errno != EAGAIN && errno != EINTR)
-            return broken(endpoint, "broke while sending");
+        if (moved->ended) return {};
+        sent += moved->count;
+        if (moved->count > 0) continue;
+        auto ready = wait_for(fd.get(), moved->wait, deadline);
+        if (!ready) return ready.error();
+        if (!*ready) return Error{Errc::timeout, "the daemon takes no request"};
     }
     return {};
 }
 
 Result<bool> Exchange::State::receive(Deadline deadline) {
-    auto ready = wait_for(fd.get(), POLLIN, deadline);
-    if (!ready) return ready.error();
-    if (!*ready) return false;
     std::array<char, 16384> chunk;
-    auto count = ::recv(fd.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return true;
-    if (count < 0) return broken(endpoint, "broke");
-    if (count > 0) buffer.append(chunk.data(), static_cast<std::size_t>(count));
-    if (auto understood = understand(count == 0); !understood) return understood.error();
-    return true;
+    while (true) {
+        // Read first: TLS may hold what the socket does not show any more.
+        auto moved = read_some(chunk.data(), chunk.size());
+        if (!moved) return moved.error();
+        buffer.append(chunk.data(), moved->count);
+        if (moved->count > 0 || moved->ended) {
+            if (auto understood = understand(moved->ended); !understood) return understood.error();
+            return true;
+        }
+        auto ready = wait_for(fd.get(), moved->wait, deadline);
+        if (!ready) return ready.error();
+        if (!*ready) return false;
+    }
 }
 
 Result<void> Exchange::State::understand(bool ended) {
@@ -120,6 +163,11 @@ Result<Exchange> Exchange::open(const Endpoint& endpoint, const Request& request
     auto state = std::make_unique<State>();
     state->endpoint = endpoint;
     state->fd = std::move(*fd);
+    if (endpoint.tls) {
+        auto tls = Tls::connect(state->fd.get(), endpoint, deadline);
+        if (!tls) return tls.error();
+        state->tls = std::move(*tls);
+    }
     state->parser.eager(true);
     state->parser.body_limit(boost::none);
     if (auto sent = state->send(serialized(endpoint, request), deadline); !sent)

@@ -24,6 +24,12 @@ struct Endpoint {
     std::string socket;
     std::string host;
     std::string port;
+    bool tls = false;
+    std::string ca{};    // PEM file of authorities that are trusted besides the system's
+    std::string base{};  // what comes before every target: "/belay"
+
+    // For people: the socket's path, "host:port".
+    std::string name() const;
 };
 
 struct Request {
@@ -34,13 +40,13 @@ struct Request {
 };
 
 // Connects; a socket path may be longer than the 108 bytes of sockaddr_un. Errors: unavailable
-// (nobody listens, no such socket), forbidden, timeout; all name the endpoint.
+// (nobody listens, no such socket), forbidden, timeout; all name the endpoint. TLS comes after it.
 Result<Descriptor> connect_to(const Endpoint& endpoint, Deadline deadline);
 
 class Exchange {
   public:
-    // Sends the request and reads the answer's header. Errors: as connect_to; unavailable where the
-    // connection breaks; timeout; canceled by a signal (see `interrupted`).
+    // Sends the request and reads the answer's header. Errors: as connect_to and Tls::connect;
+    // unavailable where the connection breaks; timeout; canceled by a signal (see `interrupted`).
     static Result<Exchange> open(const Endpoint& endpoint, const Request& request,
                                  Deadline deadline);
 

@@ -84,6 +84,12 @@ std::string target(const AppFileDraft& draft) {
     return result;
 }
 
+// Where it is left out, deliveries are told apart by their headers.
+std::string webhook(const AppFileDraft& draft) {
+    if (draft.forge.empty()) return "";
+    return fmt::format("\n[webhook]\nforge = {}\n", quoted(draft.forge));
+}
+
 std::string health(const AppFileDraft& draft) {
     if (!draft.static_root.empty()) return "";
     if (draft.health_path.empty())
@@ -117,8 +123,9 @@ std::string write_app_file(const AppFileDraft& draft) {
                "\n[secrets]\n# besides those of `belay secret set {} NAME`\n# API_KEY = {{ file = "
                "\"/etc/belay/secrets/{}.api-key\" }}\n",
                name, name) +
-           steps("build", draft.build, "make") + steps("test", draft.test, "make test") +
-           release(draft) + target(draft) + health(draft) + traffic(draft);
+           webhook(draft) + steps("build", draft.build, "make") +
+           steps("test", draft.test, "make test") + release(draft) + target(draft) + health(draft) +
+           traffic(draft);
 }
 
 }  // namespace belay::config

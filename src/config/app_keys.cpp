@@ -130,9 +130,7 @@ Keys<Webhook> webhook_keys() {
         key("forge",
             choice({"auto", "github", "gitlab", "gitea", "forgejo", "gogs", "gitee",
                     "bitbucket-cloud", "bitbucket-server", "azure-devops", "sourcehut", "generic"}),
-            &Webhook::forge, "who sends",
-            {"deliveries of GitHub and of the generic sender are understood",
-             {"\"auto\"", "\"github\"", "\"generic\""}}),
+            &Webhook::forge, "who sends; \"auto\" goes by the delivery's headers"),
     };
 }
 
@@ -240,9 +238,9 @@ Keys<AppConfig> static_keys() {
 Keys<AppConfig> status_keys() {
     return {
         key("token", secret_kind(), &AppConfig::status_token,
-            "may write commit statuses and deployments"),
+            "may write commit statuses and, on GitHub, deployments; without it nothing is told"),
         key("url", text_kind("a URL", "\"https://gitea.lan/api/v1\"", check_probe_url),
-            &AppConfig::status_url, "where it can't be told from repo"),
+            &AppConfig::status_url, "where the forge's API answers, where repo doesn't tell"),
     };
 }
 
@@ -271,10 +269,7 @@ Keys<AppConfig> make_app_keys() {
             "`auto`: refused with the cure where .gitmodules exists"),
         key("poll", duration_or_off(), &AppConfig::poll, "safety net for lost webhooks"),
         key("approval", either("manual", "none"), &AppConfig::manual_approval,
-            "`manual`: continuous delivery, waits after test",
-            {"`belay approve` comes with a later version; with \"manual\" a deployment waits after "
-             "test until it is canceled",
-             {"\"none\""}}),
+            "`manual`: continuous delivery, waits after test for `belay approve`, 7 days at most"),
         key("pipeline", choice({"server", "repository"}), &AppConfig::pipeline,
             "`repository`: .belay.toml at the pushed commit may say build, test and the like",
             {"build, test and all else are taken from this file", {"\"server\""}}),
@@ -317,10 +312,9 @@ Keys<AppConfig> make_app_keys() {
         part("keep", keep_keys(), &AppConfig::keep, "what is kept"),
         open_table("notify", notify_kind(), &AppConfig::notify,
                    "event = channels: failed rolled_back unhealthy recovered degraded live "
-                   "awaiting_approval",
-                   {"nobody is told of anything", {"{}"}}),
-        group("status", status_keys(), "commit statuses and deployments back to the forge",
-              {"nothing is reported back to the forge", {"{}"}}),
+                   "awaiting_approval config_invalid disk_low"),
+        group("status", status_keys(),
+              "commit statuses and deployments back to the forge (docs/forges.md)"),
     };
 }
 

@@ -1,3 +1,4 @@
+#include "config/channels.hpp"
 #include "config/reading.hpp"
 #include "config/snapshot.hpp"
 #include "config/tables.hpp"
@@ -88,8 +89,11 @@ std::vector<std::string> differences(const domain::ServerConfig& before,
     compare(write_table(before, server_keys()), write_table(after, server_keys()), "", paths);
     for (const auto& channel : before.channels)
         for (const auto& other : after.channels)
-            if (channel.name == other.name && channel.url != other.url)
-                paths.push_back(fmt::format("notify.{}.url", channel.name));
+            if (channel.name == other.name)
+                for (const auto& [key, secret] : channel_secrets(channel))
+                    for (const auto& [other_key, other_secret] : channel_secrets(other))
+                        if (key == other_key && *secret != *other_secret)
+                            paths.push_back(fmt::format("notify.{}.{}", channel.name, key));
     return sorted(std::move(paths));
 }
 

@@ -51,7 +51,10 @@ Result<std::string> check_host_name(std::string_view text);  // RFC 1123, lower-
 Result<std::string> check_listen(std::string_view text);
 Result<std::string> check_network(std::string_view text);  // CIDR, v4 or v6
 Result<std::string> check_public_url(std::string_view text);
-Result<std::string> check_probe_url(std::string_view text);  // never a cloud's metadata service
+Result<std::string> check_room(std::string_view text);          // Matrix: "!id:server"
+Result<std::string> check_mail_server(std::string_view text);   // host, or host:port
+Result<std::string> check_mail_address(std::string_view text);  // the address alone
+Result<std::string> check_probe_url(std::string_view text);     // never a cloud's metadata service
 Result<std::string> check_request_path(std::string_view text);
 Result<std::string> check_path_prefix(std::string_view text);
 Result<std::string> check_method(std::string_view text);

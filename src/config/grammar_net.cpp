@@ -32,6 +32,14 @@ bool parse_number(std::string_view text, int& into) {
     return failure == std::errc{} && end == text.data() + text.size();
 }
 
+// ASCII without spaces and control characters.
+bool is_plain(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char letter) {
+        auto byte = static_cast<unsigned char>(letter);
+        return byte > 0x20 && byte < 0x7f;
+    });
+}
+
 std::string lower(std::string_view text) {
     std::string result(text);
     for (char& c : result)
@@ -215,6 +223,45 @@ Result<std::string> check_probe_url(std::string_view text) {
     if (!url) return url.error();
     if (is_metadata_address(url->host))
         return wrong("points at a link-local or metadata address, which is never asked");
+    return std::string(text);
+}
+
+Result<std::string> check_room(std::string_view text) {
+    if (text.starts_with('#'))
+        return wrong(
+            fmt::format("\"{}\" is an alias; write the room's internal id, which begins with ! "
+                        "(Element: Room settings, Advanced)",
+                        text));
+    if (!text.starts_with('!') || text.size() > 255 || !is_plain(text))
+        return wrong(
+            fmt::format("\"{}\" is no room's id; they look like \"!abcdef:example.com\"", text));
+    return std::string(text);
+}
+
+Result<std::string> check_mail_server(std::string_view text) {
+    auto host = std::string(text);
+    if (auto colon = host.rfind(':'); colon != host.npos && host.find(']', colon) == host.npos) {
+        int port = 0;
+        if (!parse_number(std::string_view(host).substr(colon + 1), port) || port < 1 ||
+            port > 65'535)
+            return wrong(fmt::format(
+                "\"{}\" wants a port after the colon, as in \"mail.example.com:587\"", text));
+        host.resize(colon);
+    }
+    if (host.starts_with('[') && host.ends_with(']')) {
+        if (is_v6(host.substr(1, host.size() - 2))) return std::string(text);
+        return wrong(fmt::format("\"{}\" is no IPv6 address", host));
+    }
+    auto name = check_host_name(host);
+    return name ? Result<std::string>(std::string(text)) : name;
+}
+
+Result<std::string> check_mail_address(std::string_view text) {
+    auto at = text.rfind('@');
+    if (at == text.npos || at == 0 || at + 1 == text.size() || text.size() > 254 ||
+        !is_plain(text) || text.find_first_of("<>,\"") != text.npos)
+        return wrong(fmt::format(
+            "\"{}\" is no mail address; write it alone, as in \"ops@example.com\"", text));
     return std::string(text);
 }
 

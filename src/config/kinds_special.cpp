@@ -3,6 +3,8 @@
 #include "config/kinds.hpp"
 #include "config/nearest.hpp"
 
+#include <belay/domain/alert.hpp>
+
 #include <fmt/format.h>
 
 #include <array>
@@ -12,8 +14,12 @@ namespace belay::config {
 namespace {
 
 // belay's own list of what a channel can be told (spec/interfaces.md §2).
-const std::vector<std::string> kEvents{"failed",   "rolled_back", "unhealthy",        "recovered",
-                                       "degraded", "live",        "awaiting_approval"};
+const std::vector<std::string> kEvents = [] {
+    std::vector<std::string> names;
+    for (int i = 0; i < domain::kAlertEventCount; ++i)
+        names.emplace_back(to_string(static_cast<domain::AlertEvent>(i)));
+    return names;
+}();
 
 bool has_zero(std::string_view content) {
     return content.find('\0') != content.npos;

@@ -1,17 +1,20 @@
 #include "config/load.hpp"
 
 #include "config/app_checks.hpp"
+#include "config/channels.hpp"
 #include "config/files.hpp"
 #include "config/secrets.hpp"
 #include "config/tables.hpp"
 #include "config/toml_text.hpp"
 
+#include <belay/base/certificate.hpp>
 #include <belay/base/id.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <filesystem>
 
 namespace belay::config {
@@ -46,6 +49,7 @@ void read_defaults(LoadedServer& server, const Value& defaults) {
         complain_no_table(reading, "defaults", defaults);
     else
         read_table(reading, "", defaults, scratch, app_keys());
+    server.config.notify = scratch.notify;
     server.ok = server.ok && reading.ok();
     server.defaults = defaults.is(Value::Kind::table) ? defaults : table();
     auto complaints = reading.take();
@@ -57,10 +61,25 @@ void complete_server(Reading& reading, LoadedServer& server, const Surroundings&
     if (!surroundings.root() && !has_runtime && !reading.given("server.socket"))
         server.config.socket = server.config.state + "/belay.sock";
     check_server(reading, server.config);
+    check_channels(reading, server.config);
     for (const auto& channel : server.config.channels)
-        if (channel.url)
-            check_secret(reading, fmt::format("notify.{}.url", channel.name), *channel.url,
-                         surroundings);
+        for (const auto& [key, secret] : channel_secrets(channel))
+            if (*secret)
+                check_secret(reading, fmt::format("notify.{}.{}", channel.name, key), **secret,
+                             surroundings);
+}
+
+void check_certificate(const Reading& reading, LoadedServer& server) {
+    const auto& cert = server.config.tls_cert;
+    const auto& key = server.config.tls_key;
+    if (cert.empty() || key.empty()) return;
+    auto loaded = load_certificate(cert, key);
+    auto now = std::chrono::time_point_cast<Millis>(std::chrono::system_clock::now());
+    auto valid = loaded ? check_not_expired(*loaded, cert, now) : Result<void>(loaded.error());
+    if (valid) return;
+    auto place = reading.place_of("server.tls");
+    server.certificate.push_back(
+        {server.file, place.line, place.column, "server.tls: " + valid.error().message, false});
 }
 
 void sort_by_place(std::vector<ports::Complaint>& complaints) {
@@ -88,6 +107,7 @@ LoadedServer read_server(std::string_view text, const std::string& path,
         }
         read_table(reading, "", parsed.root, server.config, server_keys());
         complete_server(reading, server, surroundings);
+        check_certificate(reading, server);
     }
     server.ok = server.ok && reading.ok();
     for (auto& complaint : reading.take())

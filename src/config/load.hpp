@@ -20,6 +20,9 @@ struct LoadedServer {
     domain::ServerConfig config;
     Value defaults = table();  // [defaults]
     std::vector<ports::Complaint> complaints;
+    // Of the files of server.tls, apart as they say nothing about belay.toml itself: a certificate
+    // that has expired must not cost the daemon its other settings.
+    std::vector<ports::Complaint> certificate;
     bool ok = true;
 };
 LoadedServer load_server(const std::string& path, const Surroundings& surroundings);

@@ -132,6 +132,10 @@ void check_public_host(const std::vector<AppPart>& apps, const ServerConfig& ser
                                                   host));
 }
 
+bool is_this_machine(const std::string& host) {
+    return host == "::1" || host.starts_with("127.");
+}
+
 }  // namespace
 
 void check_server(Reading& reading, const ServerConfig& server) {
@@ -147,6 +151,13 @@ void check_server(Reading& reading, const ServerConfig& server) {
                 fmt::format(
                     "port {} lies within [limits] ports ({}-{}), which releases get; take another",
                     listener.address.port, server.ports.first, server.ports.last));
+    auto listen = parse_listen(server.listen);
+    if (listen && server.tls_cert.empty() && !is_this_machine(listen->host))
+        reading.warning_at(
+            "server.listen",
+            "is open to other machines without TLS: no token is taken over it, as "
+            "others could read it. Set [server] tls, or listen on 127.0.0.1 behind a "
+            "proxy that speaks HTTPS");
     if (server.tls_cert.empty() != server.tls_key.empty())
         reading.error_at("server.tls",
                          fmt::format("has {} without {}", server.tls_key.empty() ? "cert" : "key",

@@ -34,7 +34,7 @@ Keys<ServerConfig> listener_keys() {
             &ServerConfig::public_url, "where forges reach this server"),
         key("expose", choice({"hooks", "all", "none"}), &ServerConfig::expose,
             "what the proxy shows under public_url"),
-        group("tls", tls_keys(), "for `listen`", {"`listen` speaks plain HTTP", {}}),
+        group("tls", tls_keys(), "for `listen`; the files are read again when they change"),
         key("socket", text_kind("a path", "\"/run/belay/belay.sock\"", check_socket_path),
             &ServerConfig::socket,
             "of the command line; not as root $XDG_RUNTIME_DIR/belay/belay.sock"),
@@ -101,14 +101,8 @@ Keys<ServerConfig> metrics_keys() {
 // [notify.NAME] tables; NAME is the user's choice.
 Key<ServerConfig> channels_key() {
     Key<ServerConfig> made;
-    made.info = {"notify",
-                 "table",
-                 "",
-                 "named channels: [notify.NAME]",
-                 "nobody is told of anything",
-                 infos(channel_keys()),
+    made.info = {"notify", "table", "", "named channels: [notify.NAME]", "", infos(channel_keys()),
                  true};
-    made.later = {made.info.later, {"{}"}};
     made.read = [](Reading& reading, const std::string& path, const Value& value,
                    ServerConfig& server) {
         if (!value.is(Value::Kind::table)) return complain_no_table(reading, path, value);
@@ -154,7 +148,33 @@ const Keys<Channel>& channel_keys() {
             choice({"slack", "discord", "teams", "matrix", "ntfy", "webhook", "email", "exec"}),
             &Channel::type, "needed"),
         key("url", secret_kind(), &Channel::url,
-            "where it is sent; a secret, as many services put a token into it"),
+            "slack, discord, teams, webhook: where it is sent; a secret, as many services put a "
+            "token into it. ntfy: the server, default https://ntfy.sh"),
+        key("secret", secret_kind(), &Channel::secret,
+            "webhook: `whsec_...`, with which requests are signed (Standard Webhooks)"),
+        key("homeserver", text_kind("a URL", "\"https://matrix.example.com\"", check_public_url),
+            &Channel::homeserver, "matrix: the server of the account that writes"),
+        key("room", text_kind("a room", "\"!id:example.com\"", check_room), &Channel::room,
+            "matrix: the room's internal id, which begins with `!`"),
+        key("token", secret_kind(), &Channel::token, "matrix, ntfy: the access token"),
+        key("topic", secret_kind(), &Channel::topic,
+            "ntfy: a secret, as whoever knows it can read it"),
+        key("server", text_kind("a host", "\"mail.example.com:587\"", check_mail_server),
+            &Channel::server, "email: host:port; without a port 587, with tls 465, with none 25"),
+        key("security", choice({"starttls", "tls", "none"}), &Channel::security,
+            "email: `starttls` sends nothing where it is not offered; `none` to this machine only"),
+        key("from", text_kind("a mail address", "\"belay@example.com\"", check_mail_address),
+            &Channel::from, "email: the sender"),
+        key("to",
+            texts_kind("an array of mail addresses", "[\"ops@example.com\"]", check_mail_address),
+            &Channel::to, "email: who gets it"),
+        key("username", text_kind("a name", "\"belay\"", check_text), &Channel::username,
+            "email: of the login"),
+        key("password", secret_kind(), &Channel::password, "email: of the login"),
+        key("run", command_kind(), &Channel::run,
+            "exec: gets the alert as JSON on standard input, as the daemon's user"),
+        key("ca", file_kind("\"/etc/belay/ca.crt\""), &Channel::ca,
+            "a private CA's file, for servers that no public one knows"),
     };
     return keys;
 }

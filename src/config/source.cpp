@@ -38,6 +38,10 @@ class FileSource final : public ports::ConfigSource {
         ports::LoadedConfig loaded;
         loaded.file = file_;
         loaded.complaints = server.complaints;
+        for (auto complaint : server.certificate) {
+            complaint.warning = true;
+            loaded.complaints.push_back(std::move(complaint));
+        }
         if (server.ok) loaded.server = server.config;
         // what the apps inherit must be what was checked: not half a [defaults]
         const auto& ground = server.ok || !last_valid_ ? server : *last_valid_;
@@ -105,6 +109,8 @@ std::vector<ports::Complaint> check_one(const std::string& config_path, const st
         auto server = load_server(file, surroundings);
         bool missing = file != config_path && !std::filesystem::exists(file);
         if (missing) return {{file, 0, 0, "does not exist", false}};
+        server.complaints.insert(server.complaints.end(), server.certificate.begin(),
+                                 server.certificate.end());
         return server.complaints;
     }
     auto server_file = file.starts_with(Beside(config_path).apps + "/")
@@ -139,6 +145,7 @@ std::vector<ports::Complaint> check(const std::string& config_path,
     auto server = load_server(config, surroundings);
     auto found = find_app_files(Beside(config).apps);
     take(server.complaints);
+    take(server.certificate);
     take(found.complaints);
     for (auto& draft : load_apps(found.files, server, surroundings))
         take(finish(std::move(draft), server).complaints);

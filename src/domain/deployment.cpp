@@ -124,6 +124,7 @@ std::optional<StageState> parse_stage_state(std::string_view text) {
 Blame blame_of(Reason reason) {
     switch (reason) {
         case Reason::none:
+        case Reason::canceled:
         case Reason::superseded:
             return Blame::none;
         case Reason::fetch_failed:

@@ -1,6 +1,7 @@
 // The remaining enumerations' words, one table each.
 #include <belay/domain/push.hpp>
 #include <belay/domain/release.hpp>
+#include <belay/domain/rule.hpp>
 
 #include <array>
 #include <cstddef>
@@ -14,6 +15,37 @@ constexpr std::array<std::string_view, 4> kDecisions{"queued", "ignored", "dupli
 constexpr std::array<std::string_view, 8> kReleaseStates{"building", "sealed",  "candidate", "live",
                                                          "standby",  "retired", "pruned",    "bad"};
 constexpr std::array<std::string_view, 5> kAppStates{"none", "live", "degraded", "down", "stopped"};
+
+constexpr std::array<std::string_view, kRuleCount> kRules{
+    "",
+    "branch",
+    "tag",
+    "ping",
+    "no_change",
+    "deleted",
+    "other_ref",
+    "other_repository",
+    "sha256_repository_unsupported",
+    "unsupported_target",
+    "same_delivery",
+    "same_commit",
+    "same_body",
+    "bad_signature",
+    "too_large",
+    "too_slow",
+    "wrong_type",
+    "malformed",
+    "rate_limited",
+    "skip_mark",
+    "path_filter",
+    "older_tag",
+    "bad_commit",
+    "already_live",
+    "newer_push",
+    "tip_moved",
+    "expired",
+};
+static_assert(static_cast<int>(Rule::expired) == kRuleCount - 1);
 
 template <class Enum, std::size_t N>
 std::optional<Enum> find(const std::array<std::string_view, N>& names, std::string_view text) {
@@ -40,6 +72,30 @@ std::string_view to_string(Decision decision) {
 }
 std::optional<Decision> parse_decision(std::string_view text) {
     return find<Decision>(kDecisions, text);
+}
+
+std::string_view to_string(Rule rule) {
+    return kRules.at(static_cast<std::size_t>(rule));
+}
+std::optional<Rule> parse_rule(std::string_view text) {
+    return find<Rule>(kRules, text);
+}
+
+Rule rule_of_refusal(int status_code) {
+    switch (status_code) {
+        case 401:
+            return Rule::bad_signature;
+        case 408:
+            return Rule::too_slow;
+        case 413:
+            return Rule::too_large;
+        case 415:
+            return Rule::wrong_type;
+        case 429:
+            return Rule::rate_limited;
+        default:
+            return Rule::malformed;
+    }
 }
 
 std::string_view to_string(ReleaseState state) {

@@ -24,10 +24,16 @@ Transition end(Deployment next, State state, Reason reason, Effect effect) {
     return {std::move(next), effect};
 }
 
+// It ran to its end although a newer push waited.
+Transition overtaken(Deployment next) {
+    next.rule = Rule::newer_push;
+    next.failure.detail = fmt::format("{} is newer", to_string(next.superseded_by));
+    return end(std::move(next), superseded, Reason::superseded, Effect::discard);
+}
+
 // The first state that needs the sealed release.
 Transition after_seal(const Deployment& deployment, const Course& course) {
-    if (deployment.superseded_by)
-        return end(deployment, superseded, Reason::superseded, Effect::discard);
+    if (deployment.superseded_by) return overtaken(deployment);
     if (course.release_command && deployment.plan != Plan::restart)
         return to(deployment, releasing, Effect::run_release_command);
     return to(deployment, starting, Effect::start);
@@ -65,10 +71,12 @@ Result<Transition> on_failed(const Deployment& deployment, const Failure& failur
     return end(next, failed, failure.reason, Effect::discard);
 }
 
-Result<Transition> on_cancel(const Deployment& deployment) {
+Result<Transition> on_cancel(const Deployment& deployment, const Event& event) {
     if (before_switch(deployment.state)) {
         auto next = deployment;
-        next.cancel_requested = true;
+        next.cancel_requested = event.rule == Rule::none;
+        next.rule = event.rule;
+        next.failure.detail = event.failure.detail;
         return end(next, canceled, Reason::canceled, Effect::discard);
     }
     if (deployment.state == draining || deployment.state == baking) {
@@ -77,7 +85,8 @@ Result<Transition> on_cancel(const Deployment& deployment) {
         return leave(next,
                      Failure{Reason::canceled,
                              std::string(to_string(deployment.state)),
-                             "canceled by request",
+                             event.failure.detail.empty() ? std::string("canceled by request")
+                                                          : event.failure.detail,
                              {},
                              {}},
                      true);
@@ -298,8 +307,7 @@ Result<Transition> apply(const Deployment& deployment, const Event& event, const
             if (state != releasing) break;
             auto next = deployment;
             next.no_way_back = next.no_way_back || event.no_way_back;
-            if (next.superseded_by)
-                return end(next, superseded, Reason::superseded, Effect::discard);
+            if (next.superseded_by) return overtaken(next);
             return to(next, starting, Effect::start);
         }
         case EventKind::started:
@@ -324,16 +332,20 @@ Result<Transition> apply(const Deployment& deployment, const Event& event, const
             if (state == queued) break;
             return on_failed(deployment, event.failure);
         case EventKind::cancel:
-            return on_cancel(deployment);
-        case EventKind::reject:
+            return on_cancel(deployment, event);
+        case EventKind::reject: {
             if (state != awaiting_approval) break;
-            return end(deployment, canceled, Reason::rejected, Effect::discard);
+            auto next = deployment;
+            next.failure.detail = event.failure.detail;
+            return end(next, canceled, Reason::rejected, Effect::discard);
+        }
         case EventKind::supersede: {
             auto next = deployment;
             next.superseded_by = event.by;
             if (state == releasing) return Transition{next, Effect::none};
             if (!before_switch(state)) break;
             next.failure.detail = event.failure.detail;
+            next.rule = event.rule;
             return end(next, superseded, Reason::superseded, Effect::discard);
         }
         case EventKind::interrupted:

@@ -174,6 +174,7 @@ Task<void> EngineCore::load(ports::Store* store, std::string problem) {
     for (auto& [name, app] : apps_)
         start_tasks(*app);
     services_.tasks.spawn("housekeeping", housekeeping());
+    services_.tasks.spawn("disk watch", disk_watch());
 }
 
 // Makes memory, record and processes agree for one app.

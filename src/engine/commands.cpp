@@ -149,8 +149,7 @@ Task<Result<Accepted>> EngineCore::cancel(DeploymentId id, std::string by) {
         if (app->active && app->active->deployment.id == id) {
             auto fits = domain::apply(app->active->deployment, event, app->active->course);
             if (!fits) co_return fits.error();
-            app->active->deployment.note += fmt::format(
-                "{}canceled by {}", app->active->deployment.note.empty() ? "" : "; ", by);
+            event.failure.detail = "canceled by " + by;
             ask(*app, std::move(event));
             co_return Accepted{id, {}};
         }
@@ -194,7 +193,10 @@ Task<Result<Accepted>> EngineCore::answer_gate(DeploymentId id, EventKind kind, 
         event.kind = kind;
         auto fits = domain::apply(app->active->deployment, event, app->active->course);
         if (!fits) co_return fits.error();
-        app->active->deployment.note = std::move(note);
+        if (kind == EventKind::reject)
+            event.failure.detail = std::move(note);
+        else
+            app->active->deployment.note = std::move(note);
         ask(*app, std::move(event));
         co_return Accepted{id, {}};
     }
@@ -327,7 +329,9 @@ Task<Result<void>> EngineCore::remove(std::string name, bool purge, std::string 
         if (!current || !purged) co_return (current ? purged : current).error();
         writes.emplace_back(ports::PurgeApp{name});
     }
-    co_return co_await services_.journal.save(std::move(writes), "removed");
+    auto saved = co_await services_.journal.save(std::move(writes), "removed");
+    co_await open_listeners();  // its own go
+    co_return saved;
 }
 
 Task<Result<ReloadReport>> EngineCore::reload() {
@@ -355,6 +359,12 @@ ReloadReport EngineCore::take_config(ports::LoadedConfig loaded) {
         for (const auto& complaint : loaded.complaints)
             if (!complaint.warning && server_problem_.empty())
                 server_problem_ = complaint.to_string();
+        domain::EventRecord event;
+        event.at = services_.now();
+        event.type = "config";
+        event.state = "config_invalid";
+        event.text = server_problem_;
+        services_.tasks.spawn("config event", save_event(ports::AddEvent{std::move(event)}));
     }
     std::set<std::string> present;
     for (auto& file : loaded.apps) {
@@ -386,6 +396,7 @@ ReloadReport EngineCore::take_config(ports::LoadedConfig loaded) {
         else if (hash != app.config_hash)
             report.changes.emplace_back(file.name, "changed: in force with the next deployment");
         app.config = std::move(*file.config);
+        app.hook.read.reset();
         app.config_json = std::move(json);
         app.config_hash = std::move(hash);
         if (app.record.last_release == 0 && app.record.live == 0 && services_.journal.store())

@@ -15,6 +15,7 @@ using domain::Deployment;
 using domain::Effect;
 using domain::Reason;
 using domain::ReleaseState;
+using domain::Rule;
 using domain::State;
 using domain::Transition;
 
@@ -150,6 +151,9 @@ Task<std::optional<domain::Event>> Deployer::advance(Transition transition) {
     }
     if (next.state == State::draining && before == State::switching)
         next.switched_at = services_.now();
+    if (moved)
+        next.expires_at =
+            next.state == State::awaiting_approval ? services_.now() + kApprovalWaits : TimePoint{};
 
     auto writes = writes_of(next, sentence(next));
     writes.emplace_back(ports::PutRelease{active().release});
@@ -221,8 +225,8 @@ Task<void> Deployer::finish(Transition transition) {
             break;
     }
     next.finished_at = now;
+    next.expires_at = {};
     const bool own_fault = domain::blame_of(next.failure.reason) == domain::Blame::user &&
-                           next.failure.reason != Reason::canceled &&
                            next.failure.reason != Reason::rejected;
     if (transition.effect == Effect::discard || transition.effect == Effect::take_down ||
         next.state == State::rolled_back) {
@@ -237,13 +241,20 @@ Task<void> Deployer::finish(Transition transition) {
     for (const auto* other : {&app_.live_release, &app_.fallback_release})
         if (other->number != 0 && other->number != release.number)
             writes.emplace_back(ports::PutRelease{*other});
-    if (next.state == State::superseded)
-        ++app_.record.superseded_in_row;
-    else
+    // Replays of what is past don't count, or enough of them would make one go on.
+    if (next.state != State::superseded)
         app_.record.superseded_in_row = 0;
+    else if (next.superseded_by > next.id)
+        ++app_.record.superseded_in_row;
     writes.emplace_back(ports::PutApp{app_.record});
+    if (next.state == State::healthy && std::exchange(app_.told_unhealthy, false))
+        writes.emplace_back(
+            app_event(app_.name, now, "recovered",
+                      fmt::format("{} has recovered with release {}", app_.name, next.release)));
     for (auto& write : writes_of(next, sentence(next)))
         writes.push_back(std::move(write));
+    auto told = co_await decision_of_delivery(next);
+    if (told) writes.emplace_back(ports::PutDelivery{*told});
     deployment() = next;
     if (std::exchange(active().has_slot, false)) services_.slots.release();
     co_await services_.journal.save_surely(std::move(writes), std::string(to_string(next.state)));
@@ -256,6 +267,20 @@ Task<void> Deployer::finish(Transition transition) {
     if (next.state == State::healthy && app_.fallback) {
         co_await services_.fleet.stop(std::exchange(app_.fallback, nullptr), Which::all);
     }
+}
+
+// A rule that only the fetched commit could tell is the decision on the delivery as well.
+Task<std::optional<domain::Delivery>> Deployer::decision_of_delivery(Deployment ended) {
+    const bool ruled_out = ended.state == State::canceled &&
+                           (ended.rule == Rule::skip_mark || ended.rule == Rule::path_filter ||
+                            ended.rule == Rule::older_tag);
+    if (!ruled_out || !ended.delivery || !services_.journal.store()) co_return std::nullopt;
+    auto delivery = co_await services_.journal.store()->delivery(ended.delivery);
+    if (!delivery || !*delivery) co_return std::nullopt;
+    (*delivery)->decision = domain::Decision::ignored;
+    (*delivery)->rule = ended.rule;
+    (*delivery)->reason = ended.failure.detail;
+    co_return **delivery;
 }
 
 domain::Stage Deployer::stage_row(std::string name) const {
@@ -281,6 +306,7 @@ Task<void> Deployer::open_stage(std::string name) {
 
 Task<void> Deployer::close_stage(domain::Stage stage) {
     stage.finished_at = services_.now();
+    if (stage.state == domain::StageState::failed) active().failed_tail = stage.tail;
     std::vector<ports::Write> writes;
     auto text = fmt::format("{} {}", stage.name, to_string(stage.state));
     writes.emplace_back(ports::PutStage{std::move(stage)});

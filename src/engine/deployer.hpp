@@ -3,9 +3,13 @@
 #pragma once
 
 #include "environment.hpp"
+#include "rules.hpp"
 #include "services.hpp"
 
 namespace belay::engine {
+
+// How long a deployment waits for approval before it is canceled.
+inline constexpr Millis kApprovalWaits{7LL * 24 * 3'600'000};
 
 // Loop thread only. One per deployment; `app.active` is set by the caller and outlives it.
 class Deployer {
@@ -25,6 +29,7 @@ class Deployer {
     Task<Event> perform(domain::Effect effect);
     Task<std::optional<Event>> advance(domain::Transition transition);
     Task<void> finish(domain::Transition transition);
+    Task<std::optional<domain::Delivery>> decision_of_delivery(domain::Deployment ended);
     void reserve_epochs(domain::Deployment& next);
     std::vector<ports::Write> writes_of(const domain::Deployment& next, std::string text);
     std::string sentence(const domain::Deployment& next) const;
@@ -37,8 +42,6 @@ class Deployer {
     Task<Event> release_command();
     Task<Event> wait_for_approval();
     Task<Event> fetch_and_export();
-    Task<ports::SourceResult<ports::Fetched>> fetch_with_retries(ports::FetchJob job);
-    Task<std::optional<Event>> judge_fetched(const ports::Fetched& fetched);
     Task<Event> export_files(domain::AppUsers users, std::string logs);
     Task<std::optional<Event>> run_steps(std::vector<domain::Step> steps, std::string kind);
     Task<Event> run_stage(ports::StageJob job, std::string kind);
@@ -46,6 +49,27 @@ class Deployer {
     Task<Result<EnvironmentFacts>> facts(bool run_time);
     domain::Manifest manifest_of(const domain::AppConfig& config,
                                  const domain::AppUsers& users) const;
+
+    // deployer_rules.cpp: which commit it is about, and whether that is to be deployed. None: go
+    // on.
+    ports::Wanted wanted() const;
+    Task<std::optional<Event>> fetch_and_judge(ports::FetchJob job);
+    Task<ports::SourceResult<ports::Fetched>> fetch_with_retries(ports::FetchJob job);
+    Task<std::optional<Event>> judge_unavailable(ports::FetchJob job);
+    Task<Event> fetch_failed(ports::SourceError error);
+    Task<void> remember_tip(const ports::Fetched& fetched);
+    Task<std::optional<Event>> judge_tip(const ports::Fetched& fetched);
+    domain::Deployment tip_of(const ports::Fetched& fetched) const;
+    Task<Event> give_way_to(const ports::Fetched& tip);
+    Task<std::optional<domain::Deployment>> dealt_with(std::string commit);
+    Task<std::optional<Event>> judge_history();
+    std::string judge_tag(const std::string& tag, const ports::Fetched& fetched) const;
+    Task<std::optional<Event>> judge_rules(const ports::Fetched& fetched);
+    Task<std::optional<Event>> judge_paths();
+    Task<Result<void>> find_displaced();
+    bool ruled() const { return follows_rules(app_.active->deployment) && !displaced_by_hand_; }
+    Event superseded(domain::Rule rule, std::string detail) const;
+    Event not_deployed(domain::Rule rule, std::string detail) const;
 
     // deployer_live.cpp: from the sealed release to the end of the bake.
     Task<Event> start();
@@ -91,11 +115,9 @@ class Deployer {
     std::map<std::string, TimePoint> opened_;  // stage -> when
     std::optional<domain::Stage> switch_stage_;
     std::optional<Event> bake_end_;  // why the bake ended before its time
+    // Of those that this one superseded before they went live: their wishes are carried on.
+    std::vector<std::string> displaced_commits_;
+    bool displaced_by_hand_ = false;
 };
-
-// How to reach an app's repository; an error where a secret can't be read.
-Result<ports::SourceAccess> source_access(const Services& services,
-                                          const domain::AppConfig& config);
-std::string mirror_path(const Services& services, const std::string& app);
 
 }  // namespace belay::engine

@@ -1,6 +1,7 @@
 // From the repository to the sealed release.
 #include "build_key.hpp"
 #include "deployer.hpp"
+#include "repository.hpp"
 
 #include <belay/base/log.hpp>
 
@@ -14,14 +15,8 @@ using domain::Plan;
 using domain::Reason;
 using domain::ReleaseState;
 using domain::StageState;
-using domain::Trigger;
 
 namespace {
-
-Reason reason_of(ports::SourceReason reason) {
-    if (auto known = domain::parse_reason(to_string(reason))) return *known;
-    return Reason::fetch_failed;
-}
 
 Reason reason_of(const std::string& kind, ports::StageVerdict verdict) {
     std::string_view suffix = "_failed";
@@ -37,51 +32,12 @@ ports::Submodules submodules_of(const std::string& setting) {
     return ports::Submodules::automatic;
 }
 
-std::optional<ports::SourceUser> fetch_user(const domain::AppUsers& users) {
-    if (!users.separate()) return std::nullopt;
-    // Its files belong to the build group, which only reads them.
-    return ports::SourceUser{static_cast<uid_t>(users.fetch), static_cast<gid_t>(users.build), {}};
-}
-
-std::optional<ports::SourceUser> build_user(const domain::AppUsers& users) {
-    if (!users.separate()) return std::nullopt;
-    return ports::SourceUser{static_cast<uid_t>(users.build),
-                             static_cast<gid_t>(users.build),
-                             {static_cast<gid_t>(users.run)}};
-}
-
-std::string short_id(const std::string& commit) {
-    return commit.substr(0, 7);
-}
-
 std::vector<std::string> argv_of(const domain::Command& command) {
     if (!command.shell.empty()) return {"/bin/sh", "-euc", command.shell};
     return command.argv;
 }
 
 }  // namespace
-
-Result<ports::SourceAccess> source_access(const Services& services,
-                                          const domain::AppConfig& config) {
-    ports::SourceAccess access;
-    access.url = config.repo;
-    access.allow = services.server.git_allow;
-    if (config.credentials.key) access.key_file = config.credentials.key->name;
-    for (const auto& file : config.credentials.known_hosts)
-        access.known_hosts.emplace_back(file);
-    access.username = config.credentials.username;
-    if (config.credentials.token) {
-        auto token = services.world.config.resolve(*config.credentials.token);
-        if (!token) return token.error();
-        access.token = *token;
-    }
-    access.ca_file = config.credentials.ca;
-    return access;
-}
-
-std::string mirror_path(const Services& services, const std::string& app) {
-    return fmt::format("{}/git/{}.git", services.options.state_directory, app);
-}
 
 Task<domain::Event> Deployer::fetch() {
     const auto began = world().timers.steady_now();
@@ -116,115 +72,12 @@ Task<domain::Event> Deployer::fetch_and_export() {
     job.child.timeout = services_.server.git_timeout;
     job.access = std::move(*access);
     job.mirror = mirror_path(services_, app_.name);
-    job.wanted.commit = deployment().commit;
-    if (auto ref = domain::parse_ref(deployment().ref))
-        (ref->type == domain::RefType::branch ? job.wanted.branch : job.wanted.tag) = ref->name;
-    else if (deployment().commit.empty() || !deployment().pinned) {
-        job.wanted.branch = config.branch;
-        if (config.branch.empty()) job.wanted.tag_pattern = config.tags;
-    }
+    job.wanted = wanted();
     job.directory = config.directory;
     job.submodules = submodules_of(config.submodules);
-
-    auto fetched = co_await fetch_with_retries(std::move(job));
-    if (!fetched) co_return failed(reason_of(fetched.error().reason), fetched.error().message);
-    auto decided = co_await judge_fetched(*fetched);
+    auto decided = co_await fetch_and_judge(std::move(job));
     if (decided) co_return *decided;
     co_return co_await export_files(users, *logs);
-}
-
-Task<ports::SourceResult<ports::Fetched>> Deployer::fetch_with_retries(ports::FetchJob job) {
-    // 3 tries, 2 and 8 s apart (reference/deploy-safety.md §1.2); [git] timeout bounds each.
-    Millis pause{2'000};
-    for (int attempt = 1;; ++attempt) {
-        auto fetched = co_await world().source.fetch(job, active().step);
-        if (fetched || !fetched.error().transient || attempt == 3 || active().step.requested())
-            co_return fetched;
-        log::warning("fetching failed; trying again", {{"deployment", to_string(deployment().id)},
-                                                       {"error", fetched.error().message}});
-        const bool slept = co_await world().timers.sleep(pause, active().step);
-        if (!slept) co_return fetched;
-        pause *= 4;
-    }
-}
-
-// What the commit's place in the repository and its history here make of the deployment; none: go
-// on.
-Task<std::optional<domain::Event>> Deployer::judge_fetched(const ports::Fetched& fetched) {
-    auto& own = deployment();
-    const auto& config = *active().config;
-    if (!fetched.branch.empty() && !fetched.tip.empty()) {
-        auto seen = ports::PutRefSeen{app_.name, "refs/heads/" + fetched.branch, fetched.tip,
-                                      services_.now()};
-        std::vector<ports::Write> writes;
-        writes.emplace_back(std::move(seen));
-        auto saved = co_await services_.journal.save(std::move(writes), "ref_seen");
-        if (!saved)
-            log::warning("the branch's tip was not recorded", {{"error", saved.error().message}});
-    }
-    const bool tip_is_newer = !own.pinned && !fetched.tip.empty() && fetched.tip != fetched.commit;
-    if (tip_is_newer && domain::may_supersede(own, app_.record.superseded_in_row)) {
-        Event superseded;
-        superseded.kind = Kind::supersede;
-        if (app_.live && app_.live->manifest.commit == fetched.tip) {
-            superseded.failure.detail =
-                fmt::format("{} is no longer the tip of {}: {} is, and it is live",
-                            short_id(fetched.commit), fetched.branch, short_id(fetched.tip));
-            co_return superseded;
-        }
-        domain::Deployment newer;
-        newer.app = app_.name;
-        newer.trigger = own.trigger == Trigger::push ? Trigger::poll : own.trigger;
-        newer.commit = fetched.tip;
-        newer.ref = "refs/heads/" + fetched.branch;
-        newer.force = own.force;
-        newer.note =
-            fmt::format("the tip of {} when {} was fetched", fetched.branch, to_string(own.id));
-        auto queued = co_await services_.enqueue(app_, std::move(newer));
-        if (!queued) co_return failed(Reason::internal, queued.error().message);
-        superseded.by = *queued;
-        superseded.failure.detail = fmt::format(
-            "{} is no longer the tip of {}: {} is, and is deployed as {}", short_id(fetched.commit),
-            fetched.branch, short_id(fetched.tip), to_string(*queued));
-        co_return superseded;
-    }
-    own.commit = fetched.commit;
-    if (own.ref.empty()) own.ref = fetched.ref;
-    own.author = fetched.author_name;
-    own.message = fetched.subject;
-    active().describe = fetched.describe;
-    auto& release = active().release;
-    release.commit = own.commit;
-    release.ref = own.ref;
-    release.build_key = build_key(world().config, config, own.commit);
-    if (own.force) co_return std::nullopt;
-
-    auto releases = co_await services_.journal.store()->releases(app_.name);
-    if (!releases) co_return failed(Reason::internal, releases.error().message);
-    const bool asked_for = own.trigger == Trigger::manual || own.trigger == Trigger::redeliver;
-    for (const auto& earlier : *releases)
-        if (earlier.commit == own.commit && earlier.state == ReleaseState::bad &&
-            earlier.config == own.config)
-            co_return failed(
-                Reason::rejected,
-                fmt::format(
-                    "{} went bad before, as release {}: `belay deploy {} --commit {} --force` "
-                    "deploys it all the same",
-                    short_id(own.commit), earlier.number, app_.name, own.commit));
-    if (!app_.live || app_.live->manifest.commit != own.commit) co_return std::nullopt;
-    if (!asked_for && app_.live_release.config == own.config) {
-        Event superseded;
-        superseded.kind = Kind::supersede;
-        superseded.failure.detail = fmt::format("{} is live already, as release {}",
-                                                short_id(own.commit), app_.live->release());
-        co_return superseded;
-    }
-    if (app_.live_release.build_key != release.build_key) co_return std::nullopt;
-    own.source = app_.live->release();
-    Event copied;
-    copied.kind = Kind::fetched;
-    copied.copy = true;
-    co_return copied;
 }
 
 Task<domain::Event> Deployer::export_files(domain::AppUsers users, std::string logs) {
@@ -378,10 +231,21 @@ Task<domain::Event> Deployer::test() {
 }
 
 Task<domain::Event> Deployer::wait_for_approval() {
-    async::Event never;
-    auto asked = active().step.on_request([&never] { never.set(); });
-    co_await never.wait();
-    co_return failed(Reason::canceled, "stopped while it waited for approval");
+    // By the wall clock, which goes on while the daemon is down; looked at now and then, as it may
+    // be set.
+    constexpr Millis kLook{3'600'000};
+    if (deployment().expires_at == TimePoint{})  // written before deployments expired
+        deployment().expires_at = services_.now() + kApprovalWaits;
+    while (true) {
+        const auto left = deployment().expires_at - services_.now();
+        if (left <= Millis{0})
+            co_return not_deployed(domain::Rule::expired,
+                                   fmt::format("nobody approved it within {} days",
+                                               kApprovalWaits / Millis{86'400'000}));
+        const bool slept =
+            co_await world().timers.sleep(std::min<Millis>(left, kLook), active().step);
+        if (!slept) co_return failed(Reason::canceled, "stopped while it waited for approval");
+    }
 }
 
 // The manifest of the release about to be sealed, from the configuration snapshot.

@@ -21,11 +21,22 @@ std::unique_ptr<Engine> make_engine(World world, EngineOptions options, Hooks ho
 }
 
 EngineCore::EngineCore(World world, EngineOptions options, Hooks hooks)
-    : services_(std::move(world), std::move(options), std::move(hooks)) {
+    : services_(std::move(world), std::move(options), std::move(hooks)),
+      statuses_(services_.world.outbox, services_.world.status_forges,
+                [this](const std::string& app) { return status_source(app); }) {
     started_at_ = services_.now();
     services_.enqueue = [this](AppContext& app, Deployment deployment) {
         return enqueue(app, std::move(deployment));
     };
+    services_.journal.send_with(
+        [this](std::vector<ports::Write>& batch) {
+            add_alerts(batch);
+            // A page that only this machine can open is no use to the forge's readers.
+            const auto& server = services_.server;
+            statuses_.extend(batch, server.expose == "all" ? server.public_url : "",
+                             services_.now());
+        },
+        [this] { services_.world.outbox->wake(); });
     services_.fleet.record_with([this](domain::Run run) { return record_run(std::move(run)); });
     services_.fleet.pass_others_to(services_.hooks.on_other_run);
     services_.world.traffic.on_connected(
@@ -38,6 +49,28 @@ Task<Result<void>> EngineCore::record_run(domain::Run run) {
     std::vector<ports::Write> writes;
     writes.emplace_back(ports::PutRun{std::move(run)});
     co_return co_await services_.journal.save(std::move(writes), "run");
+}
+
+StatusSource EngineCore::status_source(const std::string& name) {
+    StatusSource source;
+    auto* app = find(name);
+    if (!app || !app->config) return source;
+    source.config = &*app->config;
+    if (app->live) source.live_commit = app->live->manifest.commit;
+    const auto& traffic = app->config->traffic;
+    if (traffic.hosts.empty() || traffic.hosts.front().starts_with("*.")) return source;
+    const bool tls = !services_.server.proxy_tls_listen.empty() ||
+                     services_.server.public_url.starts_with("https:");
+    source.site_url = (tls ? "https://" : "http://") + traffic.hosts.front() +
+                      (traffic.path_prefix == "/" ? "" : traffic.path_prefix);
+    return source;
+}
+
+Result<Secret> EngineCore::status_token(const std::string& name) {
+    auto* app = find(name);
+    if (!app || !app->config || !app->config->status_token)
+        return Error{Errc::not_found, fmt::format("{} has no [status] token any more", name)};
+    return services_.world.config.resolve(*app->config->status_token);
 }
 
 AppContext* EngineCore::find(const std::string& name) {
@@ -106,7 +139,9 @@ Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deplo
                             fmt::format("{}: only apps with [service] are deployed yet", app.name)};
         deployment.release = ++app.record.last_release;
         deployment.config = app.config_hash;
-        more.emplace_back(ports::PutConfig{app.config_hash, app.config_json});
+        // What is at work was stored with its snapshot.
+        if (!app.active || app.active->deployment.config != app.config_hash)
+            more.emplace_back(ports::PutConfig{app.config_hash, app.config_json});
     }
     std::vector<Deployment> superseded;
     if (deployment.plan != Plan::restart)
@@ -117,6 +152,7 @@ Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deplo
             older.failure.reason = domain::Reason::superseded;
             older.failure.stage = "queued";
             older.failure.detail = fmt::format("{} is newer", to_string(deployment.id));
+            older.rule = domain::Rule::newer_push;
             older.finished_at = now;
             superseded.push_back(older);
         }
@@ -145,6 +181,7 @@ Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deplo
             older.state = State::queued;
             older.superseded_by = {};
             older.failure = {};
+            older.rule = {};
             older.finished_at = {};
             app.queue.push_back(older);
         }
@@ -173,6 +210,7 @@ Task<void> EngineCore::supersede_active(AppContext& app, DeploymentId by) {
     }
     domain::Event event;
     event.kind = EventKind::supersede;
+    event.rule = domain::Rule::newer_push;
     event.by = by;
     event.failure.detail = fmt::format("{} is newer", to_string(by));
     ask(app, std::move(event));

@@ -1,9 +1,12 @@
-// The engine's one class: its parts lie in engine.cpp (lanes), boot.cpp, commands.cpp,
+// The engine's one class: its parts lie in engine.cpp (lanes), alerts.cpp, boot.cpp, commands.cpp,
 // deliveries.cpp, live_watch.cpp, poller.cpp, views.cpp, why.cpp.
 #pragma once
 
 #include "deployer.hpp"
+#include "explain.hpp"
+#include "matching.hpp"
 #include "services.hpp"
+#include "statuses.hpp"
 
 #include <belay/engine/engine.hpp>
 
@@ -23,6 +26,8 @@ class EngineCore final : public Engine {
     Task<void> boot() override;
     Task<void> load(ports::Store* store, std::string problem) override;
     Task<void> close() override;
+    // engine.cpp
+    Result<Secret> status_token(const std::string& app) override;
 
     // deliveries.cpp
     std::optional<HookSettings> hook_settings(const std::string& app) override;
@@ -51,7 +56,7 @@ class EngineCore final : public Engine {
                                                           DeploymentId deployment) override;
     async::Subscription subscribe(EventSink sink) override;
     // why.cpp
-    Task<Result<std::vector<std::string>>> why(std::string what) override;
+    Task<Result<Explanation>> why(std::string what) override;
 
     // commands.cpp
     Task<Result<Accepted>> deploy(std::string app, DeployRequest request) override;
@@ -65,6 +70,9 @@ class EngineCore final : public Engine {
     Task<Result<void>> stop(std::string app, std::string by) override;
     Task<Result<Accepted>> start(std::string app, std::string by) override;
     Task<Result<void>> remove(std::string app, bool purge, std::string by) override;
+    // alerts.cpp
+    Task<Result<std::string>> test_channel(std::string channel) override;
+    // commands.cpp
     Task<Result<ReloadReport>> reload() override;
     Task<Result<void>> shutdown() override;
     Task<Result<int>> run(OneOff command, std::function<Task<bool>(std::string)> output) override;
@@ -106,9 +114,22 @@ class EngineCore final : public Engine {
     Task<void> save_event(ports::AddEvent event);
     Task<void> note_health(AppContext& app, std::string health, std::string detail);
 
+    // alerts.cpp
+    void add_alerts(std::vector<ports::Write>& batch);
+    std::set<std::string> channels_for(const std::string& app, domain::AlertEvent event);
+    // `deployment` null: of what is live, or of no app.
+    domain::Alert alert_of(domain::AlertEvent told, const domain::EventRecord& event,
+                           const domain::Deployment* deployment);
+    std::string command_for(const domain::Alert& alert, const AppContext* app) const;
+    std::vector<std::string> log_tail_of(const AppContext& app, ReleaseNumber release);
+    Task<void> disk_watch();
+
     // poller.cpp
     Task<void> poller(AppContext& app);
     Task<void> poll_once(AppContext& app);
+    Task<void> take_polled(AppContext& app, ports::Tip tip);
+    Task<void> take_polled_tag(AppContext& app, ports::Tip tip);
+    void note_poll_failure(AppContext& app, std::string error);
     Task<void> housekeeping();
     Task<void> prune_releases(AppContext& app);
 
@@ -126,20 +147,37 @@ class EngineCore final : public Engine {
     Result<void> ready_for_work() const;
 
     // deliveries.cpp
-    Task<Result<std::string>> duplicate_of(AppContext& app, domain::Change change,
-                                           std::string digest);
+    void read_hook_secrets(AppContext& app);
+    AppContext* another_app();
+    Match decide(const AppContext& app, const domain::Push& push) const;
+    std::string newer_tag_than(const AppContext& app, const std::string& tag) const;
+    Task<Result<Match>> duplicate_of(AppContext& app, domain::Change change, std::string digest);
+    Task<Result<HookAnswer>> record_repetition(AppContext& app, domain::Delivery delivery,
+                                               domain::Delivery earlier);
     Task<Result<HookAnswer>> record(AppContext& app, domain::Delivery delivery,
                                     std::optional<domain::Change> change, domain::Trigger trigger);
-    Task<std::vector<std::string>> tell_deployment(domain::Deployment deployment);
+
+    // why.cpp
+    Task<Standing> standing_of(std::string app);
+    Task<Story> story_of(domain::Deployment deployment);
+    Task<std::vector<domain::Deployment>> heirs_of(domain::Deployment deployment);
+    Task<Result<Explanation>> explanation(std::vector<domain::Delivery> deliveries,
+                                          std::vector<domain::Deployment> deployments);
+    Task<Result<Explanation>> unknown(std::string commit);
+
+    StatusSource status_source(const std::string& app);
 
     AppView view(const AppContext& app) const;
     domain::AppState state_of(const AppContext& app) const;
     std::vector<Secret> mask_of(const AppContext& app) const;
 
     Services services_;
+    Statuses statuses_;
     std::map<std::string, std::unique_ptr<AppContext>> apps_;
+    Slots polls_;
     std::int64_t last_deployment_ = 0;
     std::int64_t last_delivery_ = 0;
+    std::string last_decoy_;  // see another_app()
     bool loaded_ = false;
     TimePoint started_at_{};
     std::string store_problem_;

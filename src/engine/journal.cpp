@@ -9,14 +9,20 @@ namespace belay::engine {
 
 Task<Result<void>> Journal::save(std::vector<ports::Write> batch, std::string what) {
     if (!store_) co_return unavailable();
+    if (extend_) extend_(batch);
     std::vector<domain::EventRecord> events;
-    for (const auto& write : batch)
+    bool outgoing = false;
+    for (const auto& write : batch) {
         if (const auto* added = std::get_if<ports::AddEvent>(&write))
             events.push_back(added->event);
+        else if (std::holds_alternative<ports::AddOutgoing>(write))
+            outgoing = true;
+    }
     failpoint("before_save." + what);
     auto committed = co_await store_->commit(std::move(batch));
     if (!committed) co_return committed.error();
     failpoint("after_save." + what);
+    if (outgoing && added_) added_();
     for (std::size_t i = 0; i < events.size() && i < committed->event_ids.size(); ++i) {
         events[i].id = committed->event_ids[i];
         auto sinks = sinks_;  // a sink may end its own subscription

@@ -7,6 +7,7 @@
 #include <belay/engine/api.hpp>
 #include <belay/ports/store.hpp>
 
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -29,6 +30,13 @@ class Journal {
     ports::Store* store() const { return store_; }
     Error unavailable() const { return Error{Errc::unavailable, problem_}; }
 
+    // What a batch has to carry besides, and who hears that it went out into the outbox.
+    void send_with(std::function<void(std::vector<ports::Write>&)> extend,
+                   std::function<void()> added) {
+        extend_ = std::move(extend);
+        added_ = std::move(added);
+    }
+
     // Commits, then tells the subscribers of the batch's events. `what` names the failpoints:
     // before_save.WHAT, after_save.WHAT.
     Task<Result<void>> save(std::vector<ports::Write> batch, std::string what);
@@ -41,6 +49,8 @@ class Journal {
   private:
     async::Timers& timers_;
     ports::Store* store_ = nullptr;
+    std::function<void(std::vector<ports::Write>&)> extend_;
+    std::function<void()> added_;
     std::string problem_ = "the database is not open yet";
     std::list<std::shared_ptr<EventSink>> sinks_;
 };

@@ -127,6 +127,7 @@ Task<void> EngineCore::note_health(AppContext& app, std::string health, std::str
     log::warning(text, {{"app", app.name}});
     auto event = app_event(app.name, services_.now(), recovered ? "recovered" : "unhealthy", text);
     co_await save_event(std::move(event));
+    app.told_unhealthy = !recovered;
     if (recovered || app.live->manifest.health.on_unhealthy != "restart") co_return;
     const auto now = services_.world.timers.steady_now();
     auto& last = restarted_for_health_[app.name];

@@ -1,12 +1,58 @@
 #include "matching.hpp"
 
+#include <belay/ports/tag_order.hpp>
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <fnmatch.h>
 
 namespace belay::engine {
+
+using domain::Rule;
+
 namespace {
+
+std::string_view last_part(std::string_view path) {
+    auto slash = path.rfind('/');
+    return slash == path.npos ? path : path.substr(slash + 1);
+}
+
+bool deploys(const domain::Change& change, const domain::AppConfig& app) {
+    // Where only the tag object is known, the fetch tells the commit.
+    if (change.deleted || !(change.commit || change.after)) return false;
+    if (change.ref_type == domain::RefType::branch)
+        return !app.branch.empty() && change.name == app.branch;
+    return !app.tags.empty() && fits_pattern(app.tags, change.name);
+}
+
+Match none(Rule rule, std::string reason) {
+    return {std::nullopt, rule, std::move(reason)};
+}
+
+Match why_none(const domain::Push& push, const domain::AppConfig& app) {
+    if (push.kind == domain::PushKind::ping)
+        return none(Rule::ping, "a test delivery: nothing to deploy");
+    if (push.changes.empty() && !push.note.empty()) return none(Rule::no_change, push.note);
+    if (push.changes.empty())
+        return none(Rule::no_change,
+                    fmt::format("the event \"{}\" changes no branch or tag", push.event));
+    const auto& change = push.changes.back();
+    if (change.deleted)
+        return none(Rule::deleted, fmt::format("{} {} is gone; the live release stays",
+                                               to_string(change.ref_type), change.name));
+    return none(Rule::other_ref,
+                fmt::format("{} {} was pushed, {} follows {}", to_string(change.ref_type),
+                            change.name, app.name, followed(app)));
+}
+
+}  // namespace
+
+std::string followed(const domain::AppConfig& app) {
+    if (app.tags.empty()) return fmt::format("branch {}", app.branch);
+    if (app.branch.empty()) return fmt::format("tags {}", app.tags);
+    return fmt::format("branch {} and tags {}", app.branch, app.tags);
+}
 
 std::string lower(std::string_view text) {
     std::string result(text);
@@ -15,38 +61,6 @@ std::string lower(std::string_view text) {
     });
     return result;
 }
-
-std::string_view last_part(std::string_view path) {
-    auto slash = path.rfind('/');
-    return slash == path.npos ? path : path.substr(slash + 1);
-}
-
-bool deploys(const domain::Change& change, const domain::AppConfig& app) {
-    if (change.deleted || !change.commit) return false;
-    if (change.ref_type == domain::RefType::branch)
-        return !app.branch.empty() && change.name == app.branch;
-    return !app.tags.empty() && fits_pattern(app.tags, change.name);
-}
-
-std::string followed(const domain::AppConfig& app) {
-    if (app.tags.empty()) return fmt::format("branch {}", app.branch);
-    if (app.branch.empty()) return fmt::format("tags {}", app.tags);
-    return fmt::format("branch {} and tags {}", app.branch, app.tags);
-}
-
-std::string why_none(const domain::Push& push, const domain::AppConfig& app) {
-    if (push.kind == domain::PushKind::ping) return "ping: a test delivery, nothing to deploy";
-    if (push.changes.empty())
-        return fmt::format("no_change: the event \"{}\" changes no branch or tag", push.event);
-    const auto& change = push.changes.back();
-    if (change.deleted)
-        return fmt::format("deleted: {} {} is gone; the live release stays",
-                           to_string(change.ref_type), change.name);
-    return fmt::format("other_ref: {} {} was pushed, {} follows {}", to_string(change.ref_type),
-                       change.name, app.name, followed(app));
-}
-
-}  // namespace
 
 bool fits_pattern(std::string_view pattern, std::string_view name) {
     return ::fnmatch(std::string(pattern).c_str(), std::string(name).c_str(), 0) == 0;
@@ -90,7 +104,9 @@ RepositoryPlace place_of(std::string_view address) {
 bool same_repository(const domain::Repository& named, std::string_view configured) {
     auto own = place_of(configured);
     std::vector<RepositoryPlace> places;
-    for (const auto& address : {named.clone_http, named.clone_ssh, named.web_url})
+    // Where addresses had to be derived, the page's says less than they do.
+    const auto& web_url = named.derived_http.empty() ? named.web_url : named.derived_http;
+    for (const auto& address : {named.clone_http, named.clone_ssh, named.derived_ssh, web_url})
         if (!address.empty()) places.push_back(place_of(address));
     if (places.empty() && !named.full_name.empty()) {
         auto local = named.full_name.starts_with('/');
@@ -111,19 +127,32 @@ bool same_repository(const domain::Repository& named, std::string_view configure
 
 Match match(const domain::Push& push, const domain::AppConfig& app) {
     if (push.repository && !same_repository(*push.repository, app.repo))
-        return {std::nullopt,
-                fmt::format("other_repository: the delivery is of {}, {} deploys {}",
-                            push.repository->full_name.empty() ? push.repository->clone_http
-                                                               : push.repository->full_name,
-                            app.name, app.repo)};
-    for (auto change = push.changes.rbegin(); change != push.changes.rend(); ++change) {
-        if (!deploys(*change, app)) continue;
-        if (change->commit->size() == 64)
-            return {std::nullopt,
-                    "sha256_repository_unsupported: libgit2 1.5 can't read SHA-256 repositories"};
-        return {*change, {}};
+        return none(Rule::other_repository,
+                    fmt::format("the delivery is of {}, {} deploys {}",
+                                push.repository->full_name.empty() ? push.repository->clone_http
+                                                                   : push.repository->full_name,
+                                app.name, app.repo));
+    // A forge's test button names a real branch.
+    if (push.kind == domain::PushKind::ping) return why_none(push, app);
+    const domain::Change* chosen = nullptr;
+    for (const auto& change : push.changes) {
+        if (!deploys(change, app)) continue;
+        const bool both_tags = chosen && chosen->ref_type == domain::RefType::tag &&
+                               change.ref_type == domain::RefType::tag;
+        if (both_tags && ports::compare_tags(change.name, chosen->name) < 0) continue;
+        chosen = &change;
     }
-    return {std::nullopt, why_none(push, app)};
+    if (!chosen) return why_none(push, app);
+    if (chosen->commit.value_or(chosen->after.value_or("")).size() == 64)
+        return none(Rule::sha256_repository_unsupported,
+                    "its commit ids have 64 digits: SHA-256 repositories can't be read yet");
+    auto change = *chosen;
+    // Anybody can have written it: only that something happened is believed.
+    if (!push.body_authentic) change.commit.reset();
+    if (change.ref_type == domain::RefType::branch)
+        return {change, Rule::branch, fmt::format("{} follows branch {}", app.name, change.name)};
+    return {change, Rule::tag,
+            fmt::format("{} follows tags {}, which {} is one of", app.name, app.tags, change.name)};
 }
 
 }  // namespace belay::engine

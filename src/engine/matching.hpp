@@ -3,6 +3,7 @@
 
 #include <belay/domain/config.hpp>
 #include <belay/domain/push.hpp>
+#include <belay/domain/rule.hpp>
 
 #include <optional>
 #include <string>
@@ -11,9 +12,12 @@
 namespace belay::engine {
 
 struct Match {
-    std::optional<domain::Change>
-        change;          // the last that matches: one delivery makes at most one deployment
-    std::string reason;  // why none does; a word, then a sentence for a person
+    // The last that matches: one delivery makes at most one deployment; of several tags the newest
+    // version. Without a commit where the body is not to be believed: what the ref is at when it is
+    // fetched.
+    std::optional<domain::Change> change;
+    domain::Rule rule = domain::Rule::none;  // why it is this one, or why it is none
+    std::string reason;                      // the same in words
 };
 
 Match match(const domain::Push& push, const domain::AppConfig& app);
@@ -32,6 +36,12 @@ RepositoryPlace place_of(std::string_view address);
 // paths must be equal; where a mirror, an ssh alias or a local path makes hosts incomparable, the
 // last part of the path decides.
 bool same_repository(const domain::Repository& named, std::string_view configured);
+
+// "branch main", "tags v*", "branch main and tags v*"
+std::string followed(const domain::AppConfig& app);
+
+// ASCII only, whatever the locale.
+std::string lower(std::string_view text);
 
 // fnmatch(3) for branch and tag patterns.
 bool fits_pattern(std::string_view pattern, std::string_view name);

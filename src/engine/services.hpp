@@ -34,12 +34,20 @@ struct Active {
     std::optional<ports::TreeMark> mark;
     std::vector<domain::Probe> unsaved_probes;
     std::unique_ptr<BakeMonitor> monitor;
+    std::string failed_tail;    // the last lines of the stage that failed, masked
     bool flipped_back = false;  // traffic is with the fallback already
     bool has_slot = false;
     async::SteadyTime picked{};
     Millis excluded{0};  // of overhead_ms: what is the user's or the network's time
 
     domain::State state() const { return deployment.state; }
+};
+
+// An app's webhook secrets as they were read last.
+struct HookSecrets {
+    std::vector<Secret> secrets;
+    std::optional<async::SteadyTime> read;  // none: they have to be read before they are used
+    std::string error;                      // said already
 };
 
 struct AppContext {
@@ -51,6 +59,7 @@ struct AppContext {
     std::string config_hash;
     std::string config_error;
     std::string file;
+    HookSecrets hook;
     bool orphaned = false;
 
     RunSetPtr live;       // has the traffic
@@ -60,12 +69,15 @@ struct AppContext {
     domain::Release live_release;
     domain::Release fallback_release;
     std::string live_health = "unknown";
-    bool booted = false;  // boot() had to start the stable release
+    bool told_unhealthy = false;  // and not yet that it has recovered
+    bool booted = false;          // boot() had to start the stable release
 
     std::vector<domain::Deployment> queue;  // oldest first
     std::unique_ptr<Active> active;
     async::Event lane_wake;
     async::Event watch_wake;
+    async::Event poll_wake;
+    PollView poll;
 };
 
 struct Services {

@@ -31,6 +31,11 @@ ServerStatus EngineCore::server_status() {
     status.ready = status.problems.empty();
     for (const auto& problem : listener_problems_)
         status.problems.push_back(problem);
+    for (auto& problem : statuses_.problems())
+        status.problems.push_back(std::move(problem));
+    if (services_.world.outbox)
+        for (auto& problem : services_.world.outbox->problems())
+            status.problems.push_back(std::move(problem));
     if (!services_.options.separate_users)
         status.problems.push_back(
             "belay does not run as root: builds and apps run as its own user and can read what it "
@@ -99,6 +104,8 @@ AppView EngineCore::view(const AppContext& app) const {
     if (app.config) {
         view.repo = app.config->repo;
         view.branch = app.config->branch;
+        view.tags = app.config->tags;
+        if (app.config->poll && !app.orphaned) view.poll = app.poll;
     }
     const auto* route = app.live ? &app.live->manifest.route : nullptr;
     if (route) {

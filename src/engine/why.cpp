@@ -1,122 +1,193 @@
-// `belay why`: from the delivery to the outcome, in plain words.
+// `belay why`: gathers the records of which explain.cpp tells the story.
 #include "engine_core.hpp"
+#include "explain.hpp"
+#include "matching.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
 namespace belay::engine {
+
 namespace {
 
-std::string when(TimePoint time) {
-    return format_time(time);
+// One screen: the last few attempts of a commit are what is asked about.
+constexpr int kDeliveriesTold = 3;
+constexpr int kDeploymentsTold = 3;
+// A busy branch supersedes many times in a row; its end is what counts.
+constexpr int kHeirsFollowed = 20;
+constexpr std::size_t kHeirsTold = 2;
+
+bool is_hex(std::string_view text) {
+    return text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
-void tell(std::vector<std::string>& lines, const domain::Delivery& delivery) {
-    lines.push_back(fmt::format("{} arrived {} from {}: event {}{}", to_string(delivery.id),
-                                when(delivery.received_at),
-                                delivery.forge.empty() ? "an unknown sender" : delivery.forge,
-                                delivery.event.empty() ? "unknown" : delivery.event,
-                                delivery.repository.empty() ? "" : " of " + delivery.repository));
-    for (const auto& change : delivery.changes)
-        lines.push_back(fmt::format("  {} {}: {} -> {}", to_string(change.ref_type), change.name,
-                                    change.before ? change.before->substr(0, 7) : "nothing",
-                                    change.after ? change.after->substr(0, 7) : "nothing"));
-    lines.push_back(fmt::format("  decision: {}, answered {}{}", to_string(delivery.decision),
-                                delivery.status_code,
-                                delivery.reason.empty() ? "" : ": " + delivery.reason));
+void add(std::vector<WhyStep>& steps, std::vector<WhyStep> more) {
+    steps.insert(steps.end(), more.begin(), more.end());
 }
 
 }  // namespace
 
-Task<Result<std::vector<std::string>>> EngineCore::why(std::string what) {
-    auto* store = services_.journal.store();
-    if (!store) co_return services_.journal.unavailable();
-    std::vector<domain::Delivery> deliveries;
-    std::vector<domain::Deployment> deployments;
-    if (auto delivery_id = parse_delivery_id(what); what.starts_with('w') && delivery_id) {
-        auto found = co_await delivery(*delivery_id);
-        if (!found) co_return found.error();
-        deliveries.push_back(*found);
-        if (found->deployment) {
-            auto made = co_await store->deployment(found->deployment);
-            if (made && *made) deployments.push_back(**made);
-        }
-    } else if (auto id = parse_deployment_id(what); what.starts_with('d') && id) {
-        auto found = co_await store->deployment(*id);
-        if (!found) co_return found.error();
-        if (!*found) co_return Error{Errc::not_found, fmt::format("no deployment {}", what)};
-        deployments.push_back(**found);
-        if ((*found)->delivery) {
-            auto made_by = co_await delivery((*found)->delivery);
-            if (made_by) deliveries.push_back(*made_by);
-        }
-    } else {
-        if (what.size() < 4 || what.find_first_not_of("0123456789abcdef") != what.npos)
-            co_return Error{Errc::invalid, fmt::format("\"{}\" is no delivery (w88), deployment "
-                                                       "(d42) or commit (4 or more hex digits)",
-                                                       what)};
-        auto delivered = co_await store->deliveries_of_commit(what, 5);
-        if (!delivered) co_return delivered.error();
-        auto deployed = co_await store->deployments_of_commit(what, 5);
-        if (!deployed) co_return deployed.error();
-        deliveries = std::move(*delivered);
-        deployments = std::move(*deployed);
-        std::reverse(deliveries.begin(), deliveries.end());
-        std::reverse(deployments.begin(), deployments.end());
-        if (deliveries.empty() && deployments.empty())
-            co_return Error{
-                Errc::not_found,
-                fmt::format("no delivery or deployment of a commit {}…: it never arrived "
-                            "here, or was of a branch that polling doesn't follow",
-                            what)};
+Task<Standing> EngineCore::standing_of(std::string name) {
+    Standing standing;
+    standing.app = name;
+    standing.now = services_.now();
+    auto* app = find(name);
+    if (!app || app->record.removed) co_return standing;
+    standing.file = app->file;
+    standing.hold = app->record.hold;
+    if (app->config) {
+        standing.follows = followed(*app->config) + " of " + app->config->repo;
+        if (app->config->poll && !app->orphaned) standing.poll = app->poll;
     }
-    std::vector<std::string> lines;
-    for (const auto& delivery : deliveries)
-        tell(lines, delivery);
-    for (const auto& deployment : deployments) {
-        auto told = co_await tell_deployment(deployment);
-        lines.insert(lines.end(), told.begin(), told.end());
-    }
-    co_return lines;
+    standing.live = app->record.live;
+    standing.live_commit = app->live ? app->live->manifest.commit : app->live_release.commit;
+    standing.live_since = app->live_release.live_since;
+    if (app->active)
+        standing.busy = fmt::format("{} ({})", to_string(app->active->deployment.id),
+                                    to_string(app->active->state()));
+    const ports::Page newest{0, 1};
+    auto deliveries = co_await services_.journal.store()->deliveries(name, newest);
+    if (deliveries && !deliveries->empty()) standing.last_delivery = deliveries->front();
+    co_return standing;
 }
 
-Task<std::vector<std::string>> EngineCore::tell_deployment(domain::Deployment deployment) {
-    std::vector<std::string> lines;
-    lines.push_back(fmt::format(
-        "{} of {} queued {} (trigger {}{}){}", to_string(deployment.id), deployment.app,
-        when(deployment.created_at), to_string(deployment.trigger),
-        deployment.note.empty() ? "" : ", " + deployment.note,
-        deployment.commit.empty() ? "" : ": commit " + deployment.commit.substr(0, 12)));
-    if (!deployment.message.empty())
-        lines.push_back(fmt::format("  \"{}\" by {}", deployment.message, deployment.author));
-    auto stages = co_await services_.journal.store()->stages(deployment.id);
-    if (stages)
-        for (const auto& stage : *stages) {
-            std::string took = stage.finished_at == TimePoint{}
-                                   ? std::string("since ") + when(stage.started_at)
-                                   : "in " + format_duration(stage.finished_at - stage.started_at);
-            lines.push_back(fmt::format(
-                "  {} {} {}{}", stage.name, to_string(stage.state), took,
-                stage.exit_code ? fmt::format(", exit code {}", *stage.exit_code) : ""));
-        }
-    if (domain::is_end(deployment.state)) {
-        auto line = fmt::format("  ended {}: {}", when(deployment.finished_at),
-                                to_string(deployment.state));
-        if (deployment.failure.reason != domain::Reason::none)
-            line += fmt::format(" ({}, in {}): {}", to_string(deployment.failure.reason),
-                                deployment.failure.stage, deployment.failure.detail);
-        lines.push_back(line);
-    } else {
-        auto* app = find(deployment.app);
-        std::string waits;
-        if (deployment.state == domain::State::queued && app && app->record.hold &&
-            !deployment.force)
-            waits =
-                fmt::format(": on hold by {} ({})", app->record.hold->by, app->record.hold->why);
-        lines.push_back(fmt::format("  now {}{}", to_string(deployment.state), waits));
+Task<Story> EngineCore::story_of(domain::Deployment deployment) {
+    Story story;
+    story.deployment = std::move(deployment);
+    auto stages = co_await services_.journal.store()->stages(story.deployment.id);
+    if (stages) story.stages = std::move(*stages);
+    auto probes = co_await services_.journal.store()->probes(story.deployment.id, 20);
+    if (probes) story.probes = std::move(*probes);
+    co_return story;
+}
+
+// The deployment that took over in the end, and those on the way to it.
+Task<std::vector<domain::Deployment>> EngineCore::heirs_of(domain::Deployment deployment) {
+    std::vector<domain::Deployment> heirs{deployment};
+    for (int i = 0; i < kHeirsFollowed && heirs.back().superseded_by; ++i) {
+        auto next = co_await services_.journal.store()->deployment(heirs.back().superseded_by);
+        if (!next || !*next) break;
+        heirs.push_back(**next);
     }
-    co_return lines;
+    co_return heirs;
+}
+
+Task<Result<Explanation>> EngineCore::why(std::string asked) {
+    auto* store = services_.journal.store();
+    if (!store) co_return services_.journal.unavailable();
+    const auto what = lower(asked);
+    if (auto id = parse_delivery_id(what); what.starts_with('w') && id) {
+        auto found = co_await delivery(*id);
+        if (!found) co_return found.error();
+        std::vector<domain::Delivery> one{*found};
+        std::vector<domain::Deployment> made;
+        if (found->deployment) {
+            auto deployment = co_await store->deployment(found->deployment);
+            if (deployment && *deployment) made.push_back(**deployment);
+        }
+        co_return co_await explanation(std::move(one), std::move(made));
+    }
+    auto id = parse_deployment_id(what);
+    const bool named = what.starts_with('d') && id;
+    if (named) {
+        auto found = co_await store->deployment(*id);
+        if (!found) co_return found.error();
+        if (*found) {
+            std::vector<domain::Deployment> one{**found};
+            std::vector<domain::Delivery> from;
+            if ((*found)->delivery) {
+                auto delivered = co_await delivery((*found)->delivery);
+                if (delivered) from.push_back(*delivered);
+            }
+            co_return co_await explanation(std::move(from), std::move(one));
+        }
+    }
+    // "d1234567" may be the beginning of a commit as well.
+    if (what.size() < 4 || !is_hex(what)) {
+        if (named) co_return Error{Errc::not_found, fmt::format("no deployment {}", what)};
+        co_return Error{Errc::invalid,
+                        fmt::format("\"{}\" is no delivery (w88), deployment (d42) or commit (4 or "
+                                    "more hex digits)",
+                                    asked)};
+    }
+    auto deliveries = co_await store->deliveries_of_commit(what, kDeliveriesTold);
+    if (!deliveries) co_return deliveries.error();
+    auto deployments = co_await store->deployments_of_commit(what, kDeploymentsTold);
+    if (!deployments) co_return deployments.error();
+    std::reverse(deliveries->begin(), deliveries->end());
+    std::reverse(deployments->begin(), deployments->end());
+    // A delivery's deployment may be of the tip that took its place.
+    for (const auto& delivered : *deliveries) {
+        const bool told = std::any_of(deployments->begin(), deployments->end(),
+                                      [&](auto& one) { return one.id == delivered.deployment; });
+        if (told || !delivered.deployment) continue;
+        auto made = co_await store->deployment(delivered.deployment);
+        if (made && *made) deployments->push_back(**made);
+    }
+    if (deliveries->empty() && deployments->empty()) co_return co_await unknown(what);
+    co_return co_await explanation(std::move(*deliveries), std::move(*deployments));
+}
+
+Task<Result<Explanation>> EngineCore::explanation(std::vector<domain::Delivery> deliveries,
+                                                  std::vector<domain::Deployment> deployments) {
+    Explanation result;
+    result.app = deliveries.empty() ? deployments.front().app : deliveries.back().app;
+    auto standing = co_await standing_of(result.app);
+    std::set<DeploymentId> told;
+    for (const auto& delivered : deliveries) {
+        add(result.steps, explain(delivered));
+        result.answer = answer(delivered);
+        result.next = advice(delivered, standing);
+        if (!delivered.changes.empty())
+            result.commit = delivered.changes.back().commit.value_or(
+                delivered.changes.back().after.value_or(""));
+    }
+    std::sort(deployments.begin(), deployments.end(),
+              [](const auto& a, const auto& b) { return a.id < b.id; });
+    for (const auto& deployment : deployments) {
+        auto heirs = co_await heirs_of(deployment);
+        // The beginning and the end of a long row.
+        if (heirs.size() > kHeirsTold + 1)
+            heirs.erase(heirs.begin() + 1, heirs.end() - static_cast<std::ptrdiff_t>(kHeirsTold));
+        for (const auto& heir : heirs) {
+            if (!told.insert(heir.id).second) continue;
+            if (heir.app != standing.app) standing = co_await standing_of(heir.app);
+            auto story = co_await story_of(heir);
+            add(result.steps, explain(story, standing));
+            result.next = advice(story, standing);
+        }
+        result.app = deployment.app;
+        result.commit = deployment.commit;
+        result.ref = deployment.ref;
+        result.answer = answer(deployment, standing);
+        if (heirs.size() > 1) result.answer += "; " + answer(heirs.back(), standing);
+        if (&deployment == &deployments.back())
+            result.steps.push_back(what_is_live(heirs.back(), standing));
+    }
+    co_return result;
+}
+
+// Nothing in the record names it: what there is to say all the same.
+Task<Result<Explanation>> EngineCore::unknown(std::string commit) {
+    Explanation result;
+    result.commit = commit;
+    result.answer = fmt::format("no delivery and no deployment names a commit {}", commit);
+    std::vector<std::string> names;
+    for (const auto& [name, app] : apps_)
+        if (!app->record.removed) names.push_back(name);
+    for (const auto& name : names) {
+        auto standing = co_await standing_of(name);
+        result.steps.push_back(what_is_known(standing));
+        if (standing.poll && standing.poll->tip.starts_with(commit))
+            result.answer = fmt::format(
+                "no delivery names {}, but polling saw it as what {} "
+                "follows",
+                commit, name);
+    }
+    result.next = {"see in the forge whether it delivered the push, and what was answered",
+                   "belay deliveries"};
+    co_return result;
 }
 
 }  // namespace belay::engine

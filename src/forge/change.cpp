@@ -24,16 +24,26 @@ PushKind kind_of(RefType type, bool deleted) {
     return deleted ? PushKind::tag_delete : PushKind::tag;
 }
 
-}  // namespace
-
-Result<std::optional<Change>> make_change(const RawChange& raw) {
-    auto name = domain::parse_ref(raw.ref);
+Result<std::optional<Change>> named_change(const std::string& ref) {
+    auto name = domain::parse_ref(ref);
     if (!name) {
-        if (raw.ref.starts_with("refs/heads/") || raw.ref.starts_with("refs/tags/") ||
-            !raw.ref.starts_with("refs/"))
+        if (ref.starts_with("refs/heads/") || ref.starts_with("refs/tags/") ||
+            !ref.starts_with("refs/"))
             return Error{Errc::invalid, "the field \"ref\" is no full name of a branch or a tag"};
         return std::optional<Change>();
     }
+    Change change;
+    change.ref = ref;
+    change.ref_type = name->type;
+    change.name = name->name;
+    return std::optional<Change>(std::move(change));
+}
+
+}  // namespace
+
+Result<std::optional<Change>> make_change(const RawChange& raw) {
+    auto named = named_change(raw.ref);
+    if (!named || !*named) return named;
     auto before = read_id(raw.before, "before");
     if (!before) return before.error();
     auto after = read_id(raw.after, "after");
@@ -43,18 +53,45 @@ Result<std::optional<Change>> make_change(const RawChange& raw) {
     if (!*before && !*after)
         return Error{Errc::invalid, "the fields \"before\" and \"after\" both name no commit"};
 
-    Change change;
-    change.ref = raw.ref;
-    change.ref_type = name->type;
-    change.name = name->name;
+    auto& change = **named;
     change.before = *before;
     change.after = *after;
     change.created = !change.before;
     change.deleted = !change.after;
     if (!change.deleted) change.commit = *commit ? *commit : change.after;
     change.forced = raw.forced;
-    change.kind = kind_of(name->type, change.deleted);
-    return std::optional<Change>(std::move(change));
+    change.kind = kind_of(change.ref_type, change.deleted);
+    return named;
+}
+
+Result<std::optional<Change>> make_deletion(std::string_view type, const std::string& name) {
+    auto full = full_ref(type, name);
+    if (!full) return std::optional<Change>();
+    auto named = named_change(*full);
+    if (!named || !*named) return named;
+    auto& change = **named;
+    change.deleted = true;
+    change.kind = kind_of(change.ref_type, true);
+    return named;
+}
+
+Result<std::optional<Change>> make_mention(const std::string& ref) {
+    auto named = named_change(ref);
+    if (named && *named) (*named)->kind = PushKind::other;
+    return named;
+}
+
+std::optional<std::string> full_ref(std::string_view type, const std::string& name) {
+    if (type != "branch" && type != "tag") return std::nullopt;
+    return (type == "branch" ? "refs/heads/" : "refs/tags/") + name;
+}
+
+Result<void> add_change(const RawChange& raw, domain::Push& push) {
+    auto change = make_change(raw);
+    if (!change) return change.error();
+    if (*change) push.changes.push_back(std::move(**change));
+    push.kind = kind_of(push.changes);
+    return {};
 }
 
 PushKind kind_of(const std::vector<Change>& changes) {

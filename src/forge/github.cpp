@@ -3,12 +3,10 @@
 // tests/data/webhooks/github.
 #include "change.hpp"
 #include "forges.hpp"
-#include "hook_body.hpp"
-#include "json_fields.hpp"
-#include "signed_body.hpp"
+#include "proof.hpp"
+#include "record.hpp"
 
 #include <algorithm>
-#include <map>
 
 namespace belay::forge {
 namespace {
@@ -20,7 +18,7 @@ using domain::Repository;
 const std::vector<Field> kRepositoryFields{
     {"repository.full_name"},   {"repository.name"},     {"repository.owner.name"},
     {"repository.owner.login"}, {"repository.html_url"}, {"repository.url"},
-    {"repository.clone_url"},   {"repository.ssh_url"},  {"sender.login"},
+    {"repository.clone_url"},   {"repository.ssh_url"},  {"sender.login", FieldType::hint},
 };
 
 std::vector<Field> push_fields() {
@@ -30,45 +28,11 @@ std::vector<Field> push_fields() {
                                  {"after"},
                                  {"forced", FieldType::boolean},
                                  {"head_commit.id"},
-                                 {"head_commit.message"},
-                                 {"pusher.name"}});
+                                 {"head_commit.message", FieldType::hint},
+                                 {"pusher.name", FieldType::hint}});
     return fields;
 }
 const std::vector<Field> kPushFields = push_fields();
-
-class Values {
-  public:
-    void set(std::string_view path, FieldValue value) {
-        values_.insert_or_assign(std::string(path), std::move(value));
-    }
-    std::optional<std::string> text(std::string_view path) const {
-        auto place = values_.find(path);
-        if (place == values_.end()) return std::nullopt;
-        return std::get<std::string>(place->second);
-    }
-    std::optional<bool> boolean(std::string_view path) const {
-        auto place = values_.find(path);
-        if (place == values_.end()) return std::nullopt;
-        return std::get<bool>(place->second);
-    }
-    std::string text_or_empty(std::string_view path) const {
-        return text(path).value_or(std::string());
-    }
-
-  private:
-    std::map<std::string, FieldValue, std::less<>> values_;
-};
-
-Result<Values> read_values(std::string_view json, bool push) {
-    Values values;
-    FieldSink sink = [&values](std::string_view path, FieldValue value) {
-        values.set(path, std::move(value));
-    };
-    auto wrong = read_fields(json, push ? kPushFields : kRepositoryFields, sink);
-    if (!wrong) return wrong.error();
-    if (*wrong && push) return Error{Errc::invalid, **wrong};
-    return values;
-}
 
 // Shapes of ten years ago lack full_name and html_url; `url` is the web address in push events
 // alone.
@@ -85,12 +49,25 @@ std::optional<Repository> read_repository(const Values& values, bool push) {
         repository.web_url = values.text_or_empty("repository.url");
     repository.clone_http = values.text_or_empty("repository.clone_url");
     repository.clone_ssh = values.text_or_empty("repository.ssh_url");
+    if (repository.clone_http.empty() && !repository.web_url.empty())
+        repository.derived_http = repository.web_url + ".git";
     return repository;
 }
 
-Result<void> read_push(const Values& values, Push& push) {
+// Shapes of ten years ago have no `head_commit`: its message stands in the list, which is read for
+// that alone.
+std::string listed_message(std::string_view json, const std::optional<std::string>& commit) {
+    static const std::vector<Field> fields{{"commits[].id", FieldType::hint},
+                                           {"commits[].message", FieldType::hint}};
+    if (auto record = read_record(json, fields))
+        for (const auto& listed : record->list("commits"))
+            if (listed.text("id") == commit) return listed.text_or_empty("message");
+    return {};
+}
+
+Result<void> read_push(std::string_view json, const Values& values, Push& push) {
     for (auto field : {"ref", "after"})
-        if (!values.text(field))
+        if (!values.has(field))
             return Error{Errc::invalid, "the field \"" + std::string(field) + "\" is missing"};
     RawChange raw;
     raw.ref = values.text_or_empty("ref");
@@ -98,12 +75,10 @@ Result<void> read_push(const Values& values, Push& push) {
     raw.after = values.text("after");
     raw.commit = values.text("head_commit.id");
     raw.forced = values.boolean("forced");
-    auto change = make_change(raw);
-    if (!change) return change.error();
-    if (*change) push.changes.push_back(**change);
-    push.kind = kind_of(push.changes);
-    push.head_message = first_line(values.text_or_empty("head_commit.message"));
-    return {};
+    auto message = values.text("head_commit.message");
+    if (!message && !is_zero_id(*raw.after)) message = listed_message(json, raw.after);
+    push.head_message = first_line(message.value_or(std::string()));
+    return add_change(raw, push);
 }
 
 bool is_event_name(std::string_view text) {
@@ -123,16 +98,10 @@ class Github : public ports::Forge {
     // sha256 is demanded: the request must not choose the algorithm by bringing the sha1 header.
     std::unique_ptr<ports::BodyCheck> check(const ports::HookRequest& head,
                                             const std::vector<Secret>& secrets) const override {
-        std::vector<std::string> keys;
-        for (const auto& secret : secrets)
-            keys.push_back(secret.reveal());
-        std::vector<Digest> signatures;
-        constexpr std::string_view kPrefix = "sha256=";
-        auto header = head.header("X-Hub-Signature-256");
-        if (header.starts_with(kPrefix))
-            if (auto digest = parse_hex(header.substr(kPrefix.size())))
-                signatures.push_back(*digest);
-        return std::make_unique<SignedBody>(keys, std::move(signatures));
+        Proof proof;
+        proof.keys = texts_of(secrets);
+        offer_hex(head, "X-Hub-Signature-256", "sha256=", proof);
+        return check_secret(std::move(proof));
     }
 
     // `create` and `delete` come besides a push event with the full ref, so they are `other`.
@@ -148,14 +117,15 @@ class Github : public ports::Forge {
         HookBody body;
         if (auto read = read_body(request, body); !read) return read.error();
         bool is_push = push.event == "push";
-        auto values = read_values(body.json, is_push);
-        if (!values) return values.error();
-        push.repository = read_repository(*values, is_push);
-        auto pusher = values->text("pusher.name");
-        push.pusher = pusher ? *pusher : values->text_or_empty("sender.login");
+        auto record = read_record(body.json, is_push ? kPushFields : kRepositoryFields);
+        if (!record) return record.error();
+        if (record->wrong && is_push) return Error{Errc::invalid, *record->wrong};
+        const auto& values = record->values;
+        push.repository = read_repository(values, is_push);
+        push.pusher = values.first_text({"pusher.name", "sender.login"});
         if (push.event == "ping") push.kind = PushKind::ping;
         if (is_push)
-            if (auto read = read_push(*values, push); !read) return read.error();
+            if (auto read = read_push(body.json, values, push); !read) return read.error();
         return push;
     }
 };

@@ -13,7 +13,8 @@
 
 namespace belay::forge {
 
-enum class FieldType { text, boolean };
+// A hint is a text that nothing depends on: what has another type is passed over.
+enum class FieldType { text, boolean, hint };
 
 // `path` joins names by dots; an array's elements are `name[]`: "data.changes[].ref". Wanted names
 // hold no dots.
@@ -28,10 +29,10 @@ using FieldValue = std::variant<std::string, bool>;
 // object element first "name[]" with an empty text.
 using FieldSink = std::function<void(std::string_view path, FieldValue value)>;
 
-// Reads the whole text. Errc::invalid with the byte where it is no JSON or no UTF-8, is nested
-// deeper than 64, or names a wanted field twice in one object: receivers disagree on which of the
-// two counts, so neither does. Otherwise the first wanted field that has another type than it
-// should, in words, or none.
+// Reads the whole text. Errc::invalid with the byte where it is no JSON or no UTF-8, is no object,
+// is nested deeper than 64, or names a wanted field twice in one object: receivers disagree on
+// which of the two counts, so neither does. Otherwise the first wanted field that has another type
+// than it should, in words, or none; of hints, and of what holds nothing but hints, none.
 Result<std::optional<std::string>> read_fields(std::string_view json,
                                                const std::vector<Field>& wanted,
                                                const FieldSink& sink);

@@ -7,20 +7,36 @@
 namespace belay::forge {
 namespace {
 
-// In the order of asking: the Gitea family sends GitHub's headers besides its own, so it stands
-// before; whoever signs by Standard Webhooks stands last, as GitLab may do so too
-// (reference/webhooks.md §2).
-const std::array<const ports::Forge*, 2> kForges{
-    &github(),
-    &generic(),
+struct Entry {
+    const ports::Forge& named;    // in the configuration
+    const ports::Forge& guessed;  // by a request's headers
 };
+
+// In the order of asking: the Gitea family sends everybody's headers besides its own, so it stands
+// first; whoever signs by Standard Webhooks stands behind GitLab, as that may do so too; and what
+// has no header of any other may be Azure DevOps' (reference/webhooks.md §2).
+const std::array<Entry, 11> kForges{{
+    {forgejo(), forgejo()},
+    {gitea(), gitea()},
+    {gogs(), gogs()},
+    {github(), github()},
+    {gitlab(), gitlab()},
+    {gitee(), gitee()},
+    {bitbucket_cloud(), bitbucket_cloud()},
+    {bitbucket_server(), bitbucket_server()},
+    {sourcehut(), guessed_sourcehut()},
+    {generic(), generic()},
+    {azure_devops(), azure_devops()},
+}};
 
 class Table : public ports::Forges {
   public:
     const ports::Forge* find(std::string_view name,
                              const ports::HookRequest& request) const override {
-        for (const auto* forge : kForges)
-            if (name == "auto" ? forge->recognises(request) : forge->name() == name) return forge;
+        for (const auto& forge : kForges) {
+            if (name == "auto" && forge.guessed.recognises(request)) return &forge.guessed;
+            if (name == forge.named.name()) return &forge.named;
+        }
         return nullptr;
     }
 };

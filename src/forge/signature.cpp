@@ -2,6 +2,7 @@
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 
@@ -14,7 +15,22 @@ namespace {
 
 // OpenSSL refuses only for want of memory or of its own provider: nothing that a caller could mend.
 void must(bool done) {
-    if (!done) throw std::runtime_error("OpenSSL can't compute HMAC-SHA256");
+    if (!done) throw std::runtime_error("OpenSSL can't compute a signature");
+}
+
+const unsigned char* bytes_of(std::string_view text) {
+    return reinterpret_cast<const unsigned char*>(text.data());
+}
+
+template <class Bytes>
+std::optional<Bytes> parse_base64_bytes(std::string_view text) {
+    Bytes bytes{};
+    if (text.size() != (bytes.size() + 2) / 3 * 4) return std::nullopt;
+    auto decoded = parse_base64(text);
+    if (!decoded || decoded->size() != bytes.size()) return std::nullopt;
+    std::transform(decoded->begin(), decoded->end(), bytes.begin(),
+                   [](char c) { return static_cast<unsigned char>(c); });
+    return bytes;
 }
 
 EVP_MAC* hmac() {
@@ -50,13 +66,11 @@ Hmac::Hmac(std::string_view key) : context_(EVP_MAC_CTX_new(hmac())) {
     char name[] = "SHA256";
     OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
                            OSSL_PARAM_construct_end()};
-    must(EVP_MAC_init(context_.get(), reinterpret_cast<const unsigned char*>(key.data()),
-                      key.size(), params) == 1);
+    must(EVP_MAC_init(context_.get(), bytes_of(key), key.size(), params) == 1);
 }
 
 void Hmac::feed(std::string_view bytes) {
-    must(EVP_MAC_update(context_.get(), reinterpret_cast<const unsigned char*>(bytes.data()),
-                        bytes.size()) == 1);
+    must(EVP_MAC_update(context_.get(), bytes_of(bytes), bytes.size()) == 1);
 }
 
 Digest Hmac::finish() {
@@ -68,6 +82,27 @@ Digest Hmac::finish() {
 
 bool same(const Digest& left, const Digest& right) {
     return CRYPTO_memcmp(left.data(), right.data(), left.size()) == 0;
+}
+
+Digest fingerprint(std::string_view text) {
+    Hmac hash("belay");
+    hash.feed(text);
+    return hash.finish();
+}
+
+bool verify_ed25519(const PublicKey& key, const Ed25519Signature& signature,
+                    std::string_view message) {
+    std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> public_key(
+        EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, key.data(), key.size()),
+        &EVP_PKEY_free);
+    std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
+                                                                    &EVP_MD_CTX_free);
+    must(public_key != nullptr && context != nullptr);
+    must(EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, public_key.get()) == 1);
+    bool good = EVP_DigestVerify(context.get(), signature.data(), signature.size(),
+                                 bytes_of(message), message.size()) == 1;
+    ERR_clear_error();
+    return good;
 }
 
 std::optional<Digest> parse_hex(std::string_view text) {
@@ -103,12 +138,11 @@ std::optional<std::string> parse_base64(std::string_view text) {
 }
 
 std::optional<Digest> parse_base64_digest(std::string_view text) {
-    auto bytes = parse_base64(text);
-    Digest digest{};
-    if (!bytes || bytes->size() != digest.size()) return std::nullopt;
-    std::transform(bytes->begin(), bytes->end(), digest.begin(),
-                   [](char c) { return static_cast<unsigned char>(c); });
-    return digest;
+    return parse_base64_bytes<Digest>(text);
+}
+
+std::optional<Ed25519Signature> parse_base64_signature(std::string_view text) {
+    return parse_base64_bytes<Ed25519Signature>(text);
 }
 
 }  // namespace belay::forge

@@ -82,7 +82,7 @@ class Fetch {
         auto refs = update(mirror, endpoint_, progress_);
         if (!refs) return refs.error();
         progress_.phase = Phase::resolving;
-        auto fetched = resolve(mirror.repository(), *refs, job_.wanted, endpoint_.url.text());
+        auto fetched = resolve(mirror.repository(), *refs, job_, endpoint_.url.text());
         if (fetched) say(fmt::format("{} {} {}", fetched->ref, fetched->commit, fetched->subject));
         return fetched;
     }

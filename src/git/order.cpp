@@ -125,6 +125,13 @@ Outcome<T> decode_outcome(std::string_view text, Function from) {
     }
 }
 
+Json messages_to_json(const std::vector<CommitMessage>& messages) {
+    auto json = Json::array();
+    for (const auto& message : messages)
+        json.push_back({{"commit", message.commit}, {"text", message.text}});
+    return json;
+}
+
 Json fetched_to_json(const Fetched& fetched) {
     return {{"commit", fetched.commit},
             {"tip", fetched.tip},
@@ -142,7 +149,10 @@ Json fetched_to_json(const Fetched& fetched) {
             {"files", fetched.files},
             {"received_bytes", fetched.received_bytes},
             {"received_objects", fetched.received_objects},
-            {"warnings", fetched.warnings}};
+            {"warnings", fetched.warnings},
+            {"in_live", fetched.in_live},
+            {"newest_tag", fetched.newest_tag},
+            {"others", messages_to_json(fetched.others)}};
 }
 
 Fetched fetched_from_json(const Json& json) {
@@ -164,6 +174,10 @@ Fetched fetched_from_json(const Json& json) {
     fetched.received_bytes = json.at("received_bytes");
     fetched.received_objects = json.at("received_objects");
     fetched.warnings = json.at("warnings").get<std::vector<std::string>>();
+    fetched.in_live = json.at("in_live");
+    fetched.newest_tag = json.at("newest_tag");
+    for (const auto& other : json.at("others"))
+        fetched.others.push_back({other.at("commit"), other.at("text")});
     return fetched;
 }
 
@@ -180,6 +194,8 @@ FetchOrder read_fetch_order(const Json& json) {
     const auto& wanted = json.at("wanted");
     order.job.wanted = {wanted.at("branch"), wanted.at("tag"), wanted.at("tag_pattern"),
                         wanted.at("commit")};
+    order.job.live = json.at("live");
+    order.job.others = json.at("others").get<std::vector<std::string>>();
     order.job.directory = json.at("directory");
     order.job.submodules = submodules_of(json.at("submodules"));
     order.fresh_mirror = json.at("fresh_mirror");
@@ -229,6 +245,8 @@ std::string encode(const FetchOrder& order) {
     Json json = {{"child", to_json(job.child)},
                  {"access", to_json(job.access, order.material)},
                  {"mirror", job.mirror.string()},
+                 {"live", job.live},
+                 {"others", job.others},
                  {"directory", job.directory},
                  {"submodules", static_cast<int>(job.submodules)},
                  {"fresh_mirror", order.fresh_mirror}};

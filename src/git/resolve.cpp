@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <fnmatch.h>
+#include <optional>
 #include <vector>
 
 namespace belay::git {
@@ -49,9 +50,9 @@ Outcome<git_oid> peel_to_commit(git_repository* repository, const git_oid& id,
 
 class Resolution {
   public:
-    Resolution(git_repository* repository, const RemoteRefs& refs, const ports::Wanted& wanted,
+    Resolution(git_repository* repository, const RemoteRefs& refs, const ports::FetchJob& job,
                std::string_view url)
-        : repository_(repository), refs_(refs), wanted_(wanted), url_(url) {}
+        : repository_(repository), refs_(refs), job_(job), wanted_(job.wanted), url_(url) {}
 
     Outcome<ports::Fetched> run() {
         auto named = find_named();
@@ -59,6 +60,7 @@ class Resolution {
         auto found = wanted_.commit.empty() ? named : find_commit();
         if (!found) return found.error();
         if (auto described = describe_commit(*found); !described) return described.error();
+        compare_with_live(*found);
         return fetched_;
     }
 
@@ -97,17 +99,26 @@ class Resolution {
         }
         fetched_.ref = at->first;
         fetched_.tag = tag;
-        return peel_to_commit(repository_, at->second.id, at->first);
+        fetched_.newest_tag = newest_fitting_tag();
+        auto tip = peel_to_commit(repository_, at->second.id, at->first);
+        if (tip) fetched_.tip = to_hex(*tip);
+        return tip;
     }
 
-    Outcome<git_oid> find_newest_tag() {
+    std::string newest_fitting_tag() const {
         std::string newest;
+        if (wanted_.tag_pattern.empty()) return newest;
         for (const auto& [name, ref] : refs_) {
             if (!name.starts_with(kTags)) continue;
             auto tag = name.substr(kTags.size());
             if (!matches_tag(wanted_.tag_pattern, tag)) continue;
             if (newest.empty() || ports::compare_tags(newest, tag) < 0) newest = tag;
         }
+        return newest;
+    }
+
+    Outcome<git_oid> find_newest_tag() {
+        auto newest = newest_fitting_tag();
         if (newest.empty()) {
             return failed(
                 SourceReason::sha_unavailable,
@@ -126,13 +137,15 @@ class Resolution {
                           fmt::format("\"{}\" is not a whole commit id (40 hex digits)",
                                       shown(wanted_.commit)));
         }
-        if (git_commit_lookup(commit.out(), repository_, &id) < 0) {
-            return failed(SourceReason::sha_unavailable,
-                          fmt::format("{} has no commit {} on any branch or tag: force-pushed "
-                                      "away, or not pushed yet",
-                                      url_, wanted_.commit));
-        }
-        return id;
+        if (git_commit_lookup(commit.out(), repository_, &id) == 0) return id;
+        // Some forges name an annotated tag's object in place of its commit.
+        Object tag;
+        if (git_object_lookup(tag.out(), repository_, &id, GIT_OBJECT_TAG) == 0)
+            return peel_to_commit(repository_, id, wanted_.commit);
+        return failed(SourceReason::sha_unavailable,
+                      fmt::format("{} has no commit {} on any branch or tag: force-pushed "
+                                  "away, or not pushed yet",
+                                  url_, wanted_.commit));
     }
 
     Outcome<void> describe_commit(const git_oid& id) {
@@ -159,8 +172,35 @@ class Resolution {
     bool reaches(const git_oid& id) const {
         git_oid tip;
         git_oid_fromstr(&tip, fetched_.tip.c_str());
-        return git_oid_equal(&tip, &id) != 0 ||
-               git_graph_descendant_of(repository_, &tip, &id) == 1;
+        return contains(tip, id);
+    }
+
+    bool contains(const git_oid& descendant, const git_oid& id) const {
+        return git_oid_equal(&descendant, &id) != 0 ||
+               git_graph_descendant_of(repository_, &descendant, &id) == 1;
+    }
+
+    // What isn't in the mirror any more is contained in nothing.
+    std::optional<git_oid> known_commit(const std::string& hex, Commit& commit) const {
+        git_oid id;
+        if (hex.size() != GIT_OID_HEXSZ || git_oid_fromstr(&id, hex.c_str()) < 0 ||
+            git_commit_lookup(commit.out(), repository_, &id) < 0)
+            return std::nullopt;
+        return id;
+    }
+
+    void compare_with_live(const git_oid& found) {
+        Commit live_commit;
+        auto live = known_commit(job_.live, live_commit);
+        fetched_.in_live = live && contains(*live, found);
+        for (const auto& hex : job_.others) {
+            Commit commit;
+            auto id = known_commit(hex, commit);
+            if (!id || !contains(found, *id) || (live && contains(*live, *id))) continue;
+            const auto* message = git_commit_message(commit.get());
+            std::string_view text = message == nullptr ? "" : message;
+            fetched_.others.push_back({hex, std::string(text.substr(0, kBodyMax))});
+        }
     }
 
     std::string name_of(git_commit* commit) const {
@@ -202,6 +242,7 @@ class Resolution {
 
     git_repository* repository_;
     const RemoteRefs& refs_;
+    const ports::FetchJob& job_;
     const ports::Wanted& wanted_;
     std::string_view url_;
     ports::Fetched fetched_;
@@ -211,8 +252,8 @@ class Resolution {
 }  // namespace
 
 Outcome<ports::Fetched> resolve(git_repository* repository, const RemoteRefs& refs,
-                                const ports::Wanted& wanted, std::string_view url) {
-    return Resolution(repository, refs, wanted, url).run();
+                                const ports::FetchJob& job, std::string_view url) {
+    return Resolution(repository, refs, job, url).run();
 }
 
 bool matches_tag(const std::string& pattern, const std::string& tag) {

@@ -10,7 +10,7 @@ namespace belay::git {
 
 // `url` is for messages. A failure with `damaged` set: objects that must be there can't be read.
 Outcome<ports::Fetched> resolve(git_repository* repository, const RemoteRefs& refs,
-                                const ports::Wanted& wanted, std::string_view url);
+                                const ports::FetchJob& job, std::string_view url);
 
 // `*` (also across slashes), `?`, `[…]`
 bool matches_tag(const std::string& pattern, const std::string& tag);

@@ -3,40 +3,10 @@
 #include "json_shapes.hpp"
 #include "params.hpp"
 
-#include <belay/async/offload.hpp>
 #include <belay/base/id.hpp>
-
-#include <fmt/format.h>
-
-#include <array>
-#include <map>
-#include <pwd.h>
 
 namespace belay::http {
 namespace {
-
-struct UserName {
-    uid_t uid;
-
-    std::string operator()() const {
-        std::array<char, 4096> buffer;
-        passwd entry{};
-        passwd* found = nullptr;
-        bool named = ::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found;
-        return named ? std::string(found->pw_name) : fmt::format("uid {}", uid);
-    }
-};
-
-// Who asked, for the record. Looked up once for each user, off the loop: the database of users may
-// be slow.
-Task<std::string> who(Context& context, uid_t uid) {
-    static std::map<uid_t, std::string> known;
-    if (auto place = known.find(uid); place != known.end()) co_return place->second;
-    UserName lookup(uid);
-    auto name = co_await async::offload(context.pool, lookup);
-    known.insert_or_assign(uid, name);
-    co_return name;
-}
 
 Response accepted(const Result<engine::Accepted>& result) {
     return result ? json_response(shape(*result), 202) : problem(result.error());
@@ -63,7 +33,7 @@ Task<Response> post_deploy(Context& context, const Request& request) {
     asked.ref = fields->text("ref");
     asked.commit = fields->text("commit");
     asked.force = fields->boolean("force", false);
-    asked.by = co_await who(context, request.peer.uid);
+    asked.by = request.caller.name;
     if (auto checked = fields->check(); !checked) co_return problem(checked.error());
     if (!asked.commit.empty() && !is_commit_id(asked.commit))
         co_return problem(400, "invalid",
@@ -80,7 +50,7 @@ Task<Response> post_rollback(Context& context, const Request& request) {
     engine::RollbackRequest asked;
     asked.to = fields->number("to");
     asked.hold = fields->boolean("hold", true);
-    asked.by = co_await who(context, request.peer.uid);
+    asked.by = request.caller.name;
     if (auto checked = fields->check(); !checked) co_return problem(checked.error());
     auto result = co_await context.api.rollback(request.args[0], std::move(asked));
     co_return accepted(result);
@@ -91,35 +61,35 @@ Task<Response> post_hold(Context& context, const Request& request) {
     if (!fields) co_return problem(fields.error());
     auto why = fields->text("why");
     if (auto checked = fields->check(); !checked) co_return problem(checked.error());
-    auto by = co_await who(context, request.peer.uid);
+    auto by = request.caller.name;
     auto result = co_await context.api.hold(request.args[0], std::move(why), std::move(by));
     co_return done(result);
 }
 
 Task<Response> post_resume(Context& context, const Request& request) {
     if (auto none = no_fields(request); !none) co_return problem(none.error());
-    auto by = co_await who(context, request.peer.uid);
+    auto by = request.caller.name;
     auto result = co_await context.api.resume(request.args[0], std::move(by));
     co_return done(result);
 }
 
 Task<Response> post_restart(Context& context, const Request& request) {
     if (auto none = no_fields(request); !none) co_return problem(none.error());
-    auto by = co_await who(context, request.peer.uid);
+    auto by = request.caller.name;
     auto result = co_await context.api.restart(request.args[0], std::move(by));
     co_return accepted(result);
 }
 
 Task<Response> post_stop(Context& context, const Request& request) {
     if (auto none = no_fields(request); !none) co_return problem(none.error());
-    auto by = co_await who(context, request.peer.uid);
+    auto by = request.caller.name;
     auto result = co_await context.api.stop(request.args[0], std::move(by));
     co_return done(result);
 }
 
 Task<Response> post_start(Context& context, const Request& request) {
     if (auto none = no_fields(request); !none) co_return problem(none.error());
-    auto by = co_await who(context, request.peer.uid);
+    auto by = request.caller.name;
     auto result = co_await context.api.start(request.args[0], std::move(by));
     co_return accepted(result);
 }
@@ -128,7 +98,7 @@ Task<Response> post_cancel(Context& context, const Request& request) {
     auto id = parse_deployment_id(request.args[0]);
     if (!id) co_return problem(id.error());
     if (auto none = no_fields(request); !none) co_return problem(none.error());
-    auto by = co_await who(context, request.peer.uid);
+    auto by = request.caller.name;
     auto result = co_await context.api.cancel(*id, std::move(by));
     co_return accepted(result);
 }
@@ -137,7 +107,7 @@ Task<Response> post_approve(Context& context, const Request& request) {
     auto id = parse_deployment_id(request.args[0]);
     if (!id) co_return problem(id.error());
     if (auto none = no_fields(request); !none) co_return problem(none.error());
-    auto by = co_await who(context, request.peer.uid);
+    auto by = request.caller.name;
     auto result = co_await context.api.approve(*id, std::move(by));
     co_return accepted(result);
 }
@@ -149,7 +119,7 @@ Task<Response> post_reject(Context& context, const Request& request) {
     if (!fields) co_return problem(fields.error());
     auto why = fields->text("why");
     if (auto checked = fields->check(); !checked) co_return problem(checked.error());
-    auto by = co_await who(context, request.peer.uid);
+    auto by = request.caller.name;
     auto result = co_await context.api.reject(*id, std::move(why), std::move(by));
     co_return accepted(result);
 }
@@ -168,7 +138,7 @@ Task<Response> post_remove(Context& context, const Request& request) {
     if (!fields) co_return problem(fields.error());
     bool purge = fields->boolean("purge", false);
     if (auto checked = fields->check(); !checked) co_return problem(checked.error());
-    auto by = co_await who(context, request.peer.uid);
+    auto by = request.caller.name;
     auto result = co_await context.api.remove(request.args[0], purge, std::move(by));
     co_return done(result);
 }
@@ -177,6 +147,14 @@ Task<Response> post_reload(Context& context, const Request& request) {
     if (auto none = no_fields(request); !none) co_return problem(none.error());
     auto report = co_await context.api.reload();
     co_return report ? json_response(shape(*report)) : problem(report.error());
+}
+
+Task<Response> post_notify_test(Context& context, const Request& request) {
+    if (auto none = no_fields(request); !none) co_return problem(none.error());
+    auto answer = co_await context.api.test_channel(request.args[0]);
+    if (!answer) co_return problem(answer.error());
+    Json told{{"channel", request.args[0]}, {"answer", *answer}};
+    co_return json_response(told);
 }
 
 Task<Response> post_shutdown(Context& context, const Request& request) {
@@ -219,12 +197,14 @@ Task<std::optional<Response>> post_run(Context& context, const Request& request,
     auto code = co_await context.api.run(std::move(command), std::move(output));
     if (!code && !stream.begun()) co_return problem(code.error());
     if (!code) {
+        stream.outcome = code.error().message;
         stream.cut();
         co_return std::nullopt;
     }
     bool begun = stream.begun();
     if (!begun) begun = co_await show(stream, std::string());
     if (!begun) co_return std::nullopt;
+    stream.outcome = "exit code " + std::to_string(*code);
     Headers trailers;
     trailers.emplace_back(kExitCode, std::to_string(*code));
     co_await stream.end(std::move(trailers));

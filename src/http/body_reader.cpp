@@ -8,8 +8,6 @@
 namespace belay::http {
 namespace {
 
-constexpr std::size_t kPiece = 8 * 1024;
-
 Error read_error(const Connection& connection, ErrorCode failure) {
     if (connection.expired()) return Error{Errc::timeout, "the body did not come in time"};
     // Errors of the parser, as against those of the socket.
@@ -28,6 +26,11 @@ std::optional<std::uint64_t> BodyReader::length() const {
     return 0;
 }
 
+bool BodyReader::done() const {
+    auto announced = length();
+    return announced ? received_ == *announced : parser_.is_done();
+}
+
 // Grows with what has come, so that a trickle ends soon and a slow line does not.
 void BodyReader::set_deadline() {
     auto allowed = options_.body_grace +
@@ -36,6 +39,7 @@ void BodyReader::set_deadline() {
 }
 
 Task<Result<void>> BodyReader::begin() {
+    begun_ = true;
     connection_.enter(Phase::body);
     began_ = std::chrono::steady_clock::now();
     set_deadline();
@@ -47,27 +51,38 @@ Task<Result<void>> BodyReader::begin() {
     co_return Result<void>();
 }
 
-Task<Result<std::string_view>> BodyReader::next(std::uint64_t limit) {
-    if (parser_.is_done()) co_return std::string_view();
-    if (piece_.empty()) {
-        piece_.resize(kPiece);
+std::optional<std::string_view> BodyReader::whole() {
+    auto announced = length();
+    if (begun_ || !announced) return std::nullopt;
+    auto bytes = connection_.take_buffered(*announced);
+    if (bytes) received_ = *announced;
+    return bytes;
+}
+
+Task<Result<std::string_view>> BodyReader::next(std::uint64_t limit, std::size_t most) {
+    if (done()) co_return std::string_view();
+    if (!begun_) {
         auto begun = co_await begin();
         if (!begun) co_return begun.error();
     }
-    while (!parser_.is_done()) {
-        auto& body = parser_.get().body();
-        body.data = piece_.data();
-        body.size = piece_.size();
-        auto failure = co_await connection_.read_body(parser_);
-        if (failure) co_return read_error(connection_, failure);
-        auto count = piece_.size() - parser_.get().body().size;
-        if (count == 0) continue;
-        received_ += count;
-        if (received_ > limit) co_return Error{Errc::limit, "the body is too large"};
-        set_deadline();
-        co_return std::string_view(piece_.data(), count);
+    std::string_view piece;
+    ErrorCode failure;
+    if (auto announced = length())
+        failure = co_await connection_.read_raw(
+            std::min<std::uint64_t>(*announced - received_, most), piece);
+    else
+        failure = co_await connection_.read_chunked(parser_, most, piece);
+    if (failure) co_return read_error(connection_, failure);
+    received_ += piece.size();
+    connection_.body_bytes = received_;
+    if (received_ > limit) co_return Error{Errc::limit, "the body is too large"};
+    set_deadline();
+    if (done()) {
+        // What is waited for from now on is not the sender.
+        connection_.enter(Phase::answering);
+        connection_.expires_never();
     }
-    co_return std::string_view();
+    co_return piece;
 }
 
 Task<Result<std::string>> BodyReader::all(std::uint64_t limit) {

@@ -70,13 +70,16 @@ bool BodyStore::fits() {
     return true;
 }
 
+std::size_t BodyStore::convenient() const {
+    bool has_room = spooled() ? reserved_ > 0 : budget_.left() >= kBatch;
+    return has_room ? kBatch / 2 : kBatch / 16;
+}
+
 Task<Result<void>> BodyStore::append(std::string_view bytes) {
     size_ += bytes.size();
-    if (!spooled() && !fits()) {
-        auto spilled = co_await spill();
-        if (!spilled) co_return spilled.error();
-    }
-    memory_.append(bytes);
+    const bool spills = !spooled() && !fits();
+    memory_.append(bytes);  // before anything is waited for: the bytes are only lent
+    if (spills) co_return co_await spill();
     if (!spooled() || memory_.size() < reserved_) co_return Result<void>();
     co_return co_await finish();
 }

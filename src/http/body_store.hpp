@@ -24,6 +24,7 @@ class MemoryBudget {
     }
     void give_back(std::size_t bytes) { used_ -= bytes; }
     std::size_t used() const { return used_; }
+    std::size_t left() const { return bytes_ - used_; }
 
   private:
     std::size_t bytes_;
@@ -39,10 +40,14 @@ class BodyStore {
     BodyStore& operator=(const BodyStore&) = delete;
     ~BodyStore();
 
+    // Takes the bytes before it waits for anything.
     Task<Result<void>> append(std::string_view bytes);
     // After the last append, before view().
     Task<Result<void>> finish();
     std::size_t size() const { return size_; }
+    // How much to bring at once: little where all memory is taken, as each piece is held until it
+    // is written.
+    std::size_t convenient() const;
     bool spooled() const { return fd_ >= 0; }
     // Of a spooled one a mapping: to be touched on the pool only, as it may have to be read from
     // the disk.

@@ -32,13 +32,17 @@ std::string to_sse(const domain::EventRecord& event) {
 
 // Where to go on; none: from now.
 Result<std::optional<std::int64_t>> resume_after(const Request& request) {
+    std::string name = "the header Last-Event-ID";
     auto text = request.header("Last-Event-ID");
-    if (text.empty()) text = request.target.param("after");
+    if (text.empty()) {
+        name = "the parameter \"after\"";
+        text = request.target.param("after");
+    }
     if (text.empty()) return std::optional<std::int64_t>();
     std::int64_t id = 0;
     auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), id);
     if (failure != std::errc{} || end != text.data() + text.size() || id < 0)
-        return Error{Errc::invalid, "Last-Event-ID must be the number of an event"};
+        return Error{Errc::invalid, name + " must be the number of an event"};
     return std::optional<std::int64_t>(id);
 }
 
@@ -113,7 +117,7 @@ Task<std::optional<Response>> get_events(Context& context, const Request& reques
     filter.app = request.target.param("app");
     if (auto text = request.target.param("deployment"); !text.empty()) {
         auto id = parse_deployment_id(text);
-        if (!id) co_return problem(id.error());
+        if (!id) co_return problem(prefixed("the parameter \"deployment\"", id.error()));
         filter.deployment = *id;
     }
     // Before the catch-up, so that nothing falls between the two.

@@ -18,6 +18,15 @@ Task<Response> get_deliveries(Context& context, const Request& request);
 Task<Response> get_delivery(Context& context, const Request& request);
 Task<Response> get_why(Context& context, const Request& request);
 
+// openapi.cpp
+Task<Response> get_openapi(Context& context, const Request& request);
+
+// tokens.cpp
+Task<Response> get_tokens(Context& context, const Request& request);
+Task<Response> post_tokens(Context& context, const Request& request);
+Task<Response> post_revoke(Context& context, const Request& request);
+Task<Response> get_audit(Context& context, const Request& request);
+
 // act.cpp
 Task<Response> post_deploy(Context& context, const Request& request);
 Task<Response> post_rollback(Context& context, const Request& request);
@@ -32,6 +41,7 @@ Task<Response> post_reject(Context& context, const Request& request);
 Task<Response> post_redeliver(Context& context, const Request& request);
 Task<Response> post_remove(Context& context, const Request& request);
 Task<Response> post_reload(Context& context, const Request& request);
+Task<Response> post_notify_test(Context& context, const Request& request);
 Task<Response> post_shutdown(Context& context, const Request& request);
 Task<std::optional<Response>> post_run(Context& context, const Request& request, Stream& stream);
 

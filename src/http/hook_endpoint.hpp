@@ -3,6 +3,7 @@
 
 #include "body_reader.hpp"
 #include "body_store.hpp"
+#include "limits.hpp"
 #include "message.hpp"
 #include "refusals.hpp"
 
@@ -16,7 +17,7 @@ namespace belay::http {
 // Loop thread only.
 class HookEndpoint {
   public:
-    HookEndpoint(engine::Api& api, const ports::Forges& forges, Refusals& refusals,
+    HookEndpoint(engine::Api& api, const ports::Forges& forges, Refusals& refusals, Limits& limits,
                  boost::asio::thread_pool& pool, const Options& options);
 
     Task<Response> deliver(Request& request, BodyReader& reader);
@@ -24,20 +25,25 @@ class HookEndpoint {
 
   private:
     struct Delivery;
+    struct Understood;
+    struct Parse;
     Task<Result<void>> receive(Delivery& delivery, BodyReader& reader);
-    Task<Result<domain::Push>> read(Delivery& delivery);
+    Task<Result<Understood>> read(Delivery& delivery);
     Task<Response> accept(Delivery& delivery);
     Response refuse(const Delivery& delivery, int status, Error error);
 
     engine::Api& api_;
     const ports::Forges& forges_;
     Refusals& refusals_;
+    Limits& limits_;
     boost::asio::thread_pool& pool_;
     const Options& options_;
     MemoryBudget budget_;
-    // Of apps that don't exist: signatures are judged against it, which takes as long as against a
-    // real one.
-    std::vector<Secret> nobodys_;
+    // Signatures are judged against as many secrets as the app with the most of them has, so that
+    // the time tells neither whether there is such an app nor whether its secret is being changed.
+    std::vector<Secret> padded(std::vector<Secret> secrets);
+    std::size_t most_secrets_ = 1;
+    Secret nobodys_;
 };
 
 }  // namespace belay::http

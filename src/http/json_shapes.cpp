@@ -97,6 +97,25 @@ Json shape(const std::optional<engine::LiveView>& live) {
             {"health", live->health}};
 }
 
+Json shape(const std::optional<engine::PollView>& poll) {
+    if (!poll) return nullptr;
+    return {{"last_at", time_or_null(poll->last_at)},
+            {"next_at", time_or_null(poll->next_at)},
+            {"tip", text_or_null(poll->tip)},
+            {"failures", poll->failures},
+            {"error", text_or_null(poll->error)}};
+}
+
+Json shape(const engine::WhyStep& step) {
+    return {{"at", time_or_null(step.at)},
+            {"kind", step.kind},
+            {"subject", text_or_null(step.subject)},
+            {"state", text_or_null(step.state)},
+            {"rule", text_or_null(to_string(step.rule))},
+            {"text", step.text},
+            {"lines", step.lines}};
+}
+
 // Behind all shapes of this file, as a template sees only those before it.
 template <class T>
 Json shapes(const std::vector<T>& values) {
@@ -124,6 +143,8 @@ Json shape(const engine::AppView& app) {
             {"file", text_or_null(app.file)},
             {"repo", text_or_null(app.repo)},
             {"branch", text_or_null(app.branch)},
+            {"tags", text_or_null(app.tags)},
+            {"poll", shape(app.poll)},
             {"urls", app.urls}};
 }
 
@@ -139,6 +160,7 @@ Json shape(const domain::Deployment& deployment) {
             {"stage", text_or_null(failure.stage)},
             {"reason", text_or_null(to_string(failure.reason))},
             {"blame", text_or_null(to_string(blame_of(failure.reason)))},
+            {"rule", text_or_null(to_string(deployment.rule))},
             {"detail", text_or_null(failure.detail)},
             {"exit_code", or_null(failure.exit_code)},
             {"signal", or_null(failure.signal)},
@@ -148,6 +170,7 @@ Json shape(const domain::Deployment& deployment) {
             {"started_at", time_or_null(deployment.started_at)},
             {"switched_at", time_or_null(deployment.switched_at)},
             {"finished_at", time_or_null(deployment.finished_at)},
+            {"expires_at", time_or_null(deployment.expires_at)},
             {"overhead_ms", or_null(deployment.overhead_ms)},
             {"plan", to_string(deployment.plan)},
             {"force", deployment.force},
@@ -191,8 +214,10 @@ Json shape(const domain::Delivery& delivery) {
             {"received_at", time_or_null(delivery.received_at)},
             {"status_code", delivery.status_code},
             {"decision", to_string(delivery.decision)},
+            {"rule", text_or_null(to_string(delivery.rule))},
             {"reason", text_or_null(delivery.reason)},
             {"deployment", id_or_null(delivery.deployment)},
+            {"replay_of", id_or_null(delivery.replay_of)},
             {"kind", to_string(delivery.kind)},
             {"repository", text_or_null(delivery.repository)},
             {"changes", shapes(delivery.changes)}};
@@ -208,6 +233,12 @@ Json shape(const domain::EventRecord& event) {
             {"state", text_or_null(event.state)},
             {"text", event.text},
             {"data", data.is_discarded() ? Json(event.data) : std::move(data)}};
+}
+
+Json shape(const engine::Explanation& explanation) {
+    return {{"app", text_or_null(explanation.app)}, {"commit", text_or_null(explanation.commit)},
+            {"ref", text_or_null(explanation.ref)}, {"answer", explanation.answer},
+            {"steps", shapes(explanation.steps)},   {"next", explanation.next}};
 }
 
 Json shape(const engine::HookAnswer& answer) {
@@ -241,6 +272,31 @@ Json shape(const engine::ServerStatus& status) {
             {"state_directory", status.state_directory},
             {"proxy_listen", status.proxy_listen},
             {"public_url", text_or_null(status.public_url)}};
+}
+
+// Without the digest, which is nobody's business.
+Json shape(const domain::Token& token) {
+    return {{"name", token.name},
+            {"role", to_string(token.role)},
+            {"created_by", text_or_null(token.created_by)},
+            {"created_at", time_or_null(token.created_at)},
+            {"expires_at", time_or_null(token.expires_at)},
+            {"last_used_at", time_or_null(token.last_used_at)},
+            {"last_used_from", text_or_null(token.last_used_from)}};
+}
+
+Json shape(const domain::AuditEntry& entry) {
+    auto asked = Json::parse(entry.asked, nullptr, false);
+    return {{"id", entry.id},
+            {"at", time_or_null(entry.at)},
+            {"who", text_or_null(entry.who)},
+            {"role", to_string(entry.role)},
+            {"origin", text_or_null(entry.origin)},
+            {"act", entry.act},
+            {"target", text_or_null(entry.target)},
+            {"asked", asked.is_object() ? std::move(asked) : Json()},
+            {"status_code", number_or_null(entry.status_code)},
+            {"outcome", text_or_null(entry.outcome)}};
 }
 
 std::string to_text(const Json& json) {

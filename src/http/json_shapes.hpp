@@ -21,10 +21,13 @@ Json shape(const engine::DeploymentView& view);
 Json shape(const domain::Release& release);
 Json shape(const domain::Delivery& delivery);
 Json shape(const domain::EventRecord& event);
+Json shape(const engine::Explanation& explanation);
 Json shape(const engine::HookAnswer& answer);
 Json shape(const engine::Accepted& accepted);
 Json shape(const engine::ReloadReport& report);
 Json shape(const engine::ServerStatus& status);
+Json shape(const domain::Token& token);
+Json shape(const domain::AuditEntry& entry);
 
 // Text that is no UTF-8 is mended by U+FFFD.
 std::string to_text(const Json& json);

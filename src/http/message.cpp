@@ -60,6 +60,8 @@ std::string_view reason_phrase(int status) {
     switch (status) {
         case 200:
             return "OK";
+        case 201:
+            return "Created";
         case 202:
             return "Accepted";
         case 400:
@@ -119,6 +121,13 @@ Response problem(const Error& error) {
         return problem(status_of(error.code), to_string(error.code), error.message);
     log::error("a request failed", {{"error", error.message}});
     return problem(500, "internal", "the daemon could not do it; its log says why");
+}
+
+Response wait_first(Seconds wait) {
+    static const auto answer = problem(429, "limit", "too many requests; wait before the next one");
+    auto response = answer;
+    response.headers.emplace_back("Retry-After", fmt::to_string(wait.count()));
+    return response;
 }
 
 std::string response_head(const Response& response, std::optional<std::size_t> length,

@@ -1,7 +1,5 @@
 #include "params.hpp"
 
-#include <belay/base/id.hpp>
-
 #include <algorithm>
 #include <charconv>
 
@@ -35,22 +33,25 @@ Result<bool> flag_of(const Request& request, std::string_view name) {
     return false;
 }
 
-Result<ports::Page> page_of(const Request& request) {
+Result<ports::Page> page_of(const Request& request, Cursor cursor) {
     ports::Page page;
     auto limit = number_of(request, "limit", kPageDefault);
     if (!limit) return limit.error();
     if (*limit < 1 || *limit > kPageMost)
         return Error{Errc::invalid, "the parameter \"limit\" must be from 1 to 1000"};
     page.limit = static_cast<int>(*limit);
-    if (auto before = request.target.param("before"); !before.empty()) {
-        // Cursors are ids of either kind.
-        auto id = before.front() == 'w' ? before.substr(1) : before;
-        auto parsed = parse_deployment_id(id);
-        if (!parsed)
-            return Error{Errc::invalid,
-                         "the parameter \"before\" must be an id, as `next` gives it"};
-        page.before = parsed->value;
-    }
+    auto before = request.target.param("before");
+    if (before.empty()) return page;
+    // Ids are taken with their letter and without.
+    const char letter = cursor == Cursor::deployment ? 'd'
+                        : cursor == Cursor::delivery ? 'w'
+                                                     : '\0';
+    auto digits = letter != '\0' && before.front() == letter ? before.substr(1) : before;
+    auto [end, failure] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), page.before);
+    if (digits.empty() || failure != std::errc{} || end != digits.data() + digits.size() ||
+        page.before < 1)
+        return Error{Errc::invalid, "the parameter \"before\" must be an id, as `next` gives it"};
     return page;
 }
 

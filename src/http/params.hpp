@@ -15,8 +15,10 @@
 
 namespace belay::http {
 
-// `before` and `limit` (1 to 1000, else 50).
-Result<ports::Page> page_of(const Request& request);
+// What a list's cursor looks like.
+enum class Cursor { deployment, delivery, number };
+// `before` and `limit` (1 to 1000, else 50). Errc::invalid names which is wrong.
+Result<ports::Page> page_of(const Request& request, Cursor cursor);
 // A whole number of at least 0; absent: `otherwise`.
 Result<std::int64_t> number_of(const Request& request, std::string_view name,
                                std::int64_t otherwise);

@@ -1,11 +1,16 @@
 #include "peer.hpp"
 
+#include <belay/async/offload.hpp>
 #include <belay/http/server.hpp>
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <grp.h>
+#include <map>
+#include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,12 +31,19 @@ std::vector<gid_t> peer_groups(int fd) {
     return groups;
 }
 
-}  // namespace
+struct UserName {
+    uid_t uid;
 
-std::string_view to_string(Role role) {
-    static constexpr std::array<std::string_view, 4> kNames{"none", "read", "deploy", "admin"};
-    return kNames.at(static_cast<std::size_t>(role));
-}
+    std::string operator()() const {
+        std::array<char, 4096> buffer;
+        passwd entry{};
+        passwd* found = nullptr;
+        bool named = ::getpwuid_r(uid, &entry, buffer.data(), buffer.size(), &found) == 0 && found;
+        return named ? std::string(found->pw_name) : fmt::format("uid {}", uid);
+    }
+};
+
+}  // namespace
 
 Peer local_peer(int fd, std::optional<gid_t> deploy_group) {
     Peer peer;
@@ -52,6 +64,15 @@ Peer local_peer(int fd, std::optional<gid_t> deploy_group) {
             peer.role = Role::deploy;
     }
     return peer;
+}
+
+Task<std::string> user_name(boost::asio::thread_pool& pool, uid_t uid) {
+    static std::map<uid_t, std::string> known;
+    if (auto place = known.find(uid); place != known.end()) co_return place->second;
+    UserName lookup(uid);
+    auto name = co_await async::offload(pool, lookup);
+    known.insert_or_assign(uid, name);
+    co_return name;
 }
 
 Result<gid_t> share_with_group(const std::string& socket, const std::string& group) {

@@ -37,11 +37,11 @@ Task<Response> healthz(Context&, const Request&) {
     co_return json_response(alive);
 }
 
-// What is wrong is told to local peers alone.
+// What is wrong is told to those who may read.
 Task<Response> readyz(Context& context, const Request& request) {
     auto status = context.api.server_status();
     Json answer{{"ready", status.ready}};
-    if (request.peer.role >= Role::read) answer["problems"] = status.problems;
+    if (request.caller.role >= Role::read) answer["problems"] = status.problems;
     co_return json_response(answer, status.ready ? 200 : 503);
 }
 
@@ -59,7 +59,7 @@ Task<Response> get_app(Context& context, const Request& request) {
 }
 
 Task<Response> get_deployments(Context& context, const Request& request) {
-    auto page = page_of(request);
+    auto page = page_of(request, Cursor::deployment);
     if (!page) co_return problem(page.error());
     if (auto app = context.api.app(request.args[0]); !app) co_return problem(app.error());
     auto deployments = co_await context.api.deployments(request.args[0], *page);
@@ -81,7 +81,7 @@ Task<Response> get_deployment(Context& context, const Request& request) {
 }
 
 Task<Response> get_deliveries(Context& context, const Request& request) {
-    auto page = page_of(request);
+    auto page = page_of(request, Cursor::delivery);
     if (!page) co_return problem(page.error());
     std::string app(request.target.param("app"));
     auto deliveries = co_await context.api.deliveries(std::move(app), *page);
@@ -96,9 +96,8 @@ Task<Response> get_delivery(Context& context, const Request& request) {
 }
 
 Task<Response> get_why(Context& context, const Request& request) {
-    auto sentences = co_await context.api.why(request.args[0]);
-    if (!sentences) co_return problem(sentences.error());
-    co_return json_response(list(Json(*sentences)));
+    auto explanation = co_await context.api.why(request.args[0]);
+    co_return shape_response(explanation);
 }
 
 }  // namespace belay::http

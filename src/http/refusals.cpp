@@ -1,5 +1,7 @@
 #include "refusals.hpp"
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -32,7 +34,13 @@ void Refusals::record(const std::string& app, std::string forge, int status, std
     }
     if (auto missed = std::exchange(allowance.unrecorded, 0); missed > 0)
         reason += fmt::format(" (and {} more refused before it)", missed);
-    tasks_.spawn("refusal", api_.record_refusal(app, std::move(forge), status, std::move(reason)));
+    tasks_.spawn("refusal", write(app, std::move(forge), status, std::move(reason)));
+}
+
+// The answer is written in the turn of the loop in which it was decided.
+Task<void> Refusals::write(std::string app, std::string forge, int status, std::string reason) {
+    co_await boost::asio::post(boost::asio::use_awaitable);
+    co_await api_.record_refusal(std::move(app), std::move(forge), status, std::move(reason));
 }
 
 }  // namespace belay::http

@@ -16,8 +16,8 @@ class Refusals {
     Refusals(engine::Api& api, async::Timers& timers, async::TaskGroup& tasks)
         : api_(api), timers_(timers), tasks_(tasks) {}
 
-    // Of an app that exists. Returns at once, so that no answer tells by its time whether something
-    // was recorded.
+    // Of an app that exists. Nothing is done before the answer has been written, which therefore
+    // does not tell by its time whether something was recorded.
     void record(const std::string& app, std::string forge, int status, std::string reason);
 
   private:
@@ -27,6 +27,7 @@ class Refusals {
         int unrecorded = 0;
     };
     bool allowed(Allowance& allowance) const;
+    Task<void> write(std::string app, std::string forge, int status, std::string reason);
 
     engine::Api& api_;
     async::Timers& timers_;

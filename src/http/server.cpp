@@ -1,3 +1,4 @@
+#include "client_address.hpp"
 #include "session.hpp"
 
 #include <belay/async/task_group.hpp>
@@ -10,7 +11,9 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <array>
 #include <list>
+#include <map>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -21,39 +24,90 @@ namespace asio = boost::asio;
 using asio::generic::stream_protocol;
 using Acceptor = asio::basic_socket_acceptor<stream_protocol>;
 
+namespace {
+
+// Who comes from an address of this machine itself is as near as the loopback.
+Address peer_address(int fd) {
+    sockaddr_storage theirs{}, ours{};
+    socklen_t size = sizeof theirs, own_size = sizeof ours;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&theirs), &size) != 0 ||
+        ::getsockname(fd, reinterpret_cast<sockaddr*>(&ours), &own_size) != 0)
+        return {};
+    auto address = endpoint_of(theirs).address;
+    if (is_loopback(address) || address != endpoint_of(ours).address) return address;
+    return loopback();
+}
+
+bool keeps_waiting(Phase phase) {
+    return phase == Phase::opening || phase == Phase::idle || phase == Phase::head ||
+           phase == Phase::body;
+}
+
+// Forges send their deliveries in one go.
+bool is_slow(const Connection& connection, std::chrono::steady_clock::time_point now) {
+    constexpr double kPace = 16 * 1024;  // bytes a second
+    constexpr std::chrono::milliseconds kFirst{500};
+    if (connection.phase != Phase::body) return true;
+    std::chrono::duration<double> waited = now - connection.waiting_since;
+    return waited > kFirst && static_cast<double>(connection.body_bytes) < waited.count() * kPace;
+}
+
+}  // namespace
+
 class Server::Core {
   public:
     Core(asio::any_io_executor executor, engine::Api& api, const ports::Forges& forges,
-         Options options)
+         ports::Store* store, Options options)
         : executor_(executor),
           options_(std::move(options)),
           timers_(async::make_timers(executor)),
           tasks_(executor),
+          limits_(*timers_),
           refusals_(api, *timers_, tasks_),
-          hooks_(api, forges, refusals_, pool_, options_),
-          answered_(*timers_),
-          shared_{Context{api, *timers_, pool_, options_}, hooks_, answered_, tasks_} {}
-    ~Core() { pool_.join(); }
+          hooks_(api, forges, refusals_, limits_, pool_, options_),
+          access_(store, *timers_, tasks_),
+          guard_(Context{api, *timers_, pool_, options_, access_, store}, tasks_),
+          shared_{Context{api, *timers_, pool_, options_, access_, store},
+                  hooks_,
+                  guard_,
+                  tasks_,
+                  limits_,
+                  tls_,
+                  options_.trusted_proxies,
+                  handshakes_} {}
+    ~Core() {
+        pool_.join();
+        handshakes_.join();
+    }
 
     void start(const std::vector<Listener>& listeners);
     Task<void> stop(Millis deadline);
-    Options& options() { return options_; }
+    Result<void> configure(Settings settings) {
+        static_cast<Settings&>(options_) = std::move(settings);
+        return tls_.use(options_.tls_cert, options_.tls_key);
+    }
     Counts counts() const { return Counts{connections_.size(), shed_, hooks_.bodies_in_memory()}; }
 
   private:
     Task<void> accept(Acceptor& acceptor, bool local);
     Task<void> session(std::shared_ptr<Connection> connection);
     bool make_room(bool local);
+    std::shared_ptr<Connection> most_dispensable() const;
     void close_if(bool (*wanted)(Phase));
 
     asio::any_io_executor executor_;
     Options options_;
     std::unique_ptr<async::Timers> timers_;
+    Scratch scratch_;  // outlives the connections, which tasks hold
     asio::thread_pool pool_{1};
+    asio::thread_pool handshakes_{1};
     async::TaskGroup tasks_;
+    Limits limits_;
+    TlsFiles tls_;
     Refusals refusals_;
     HookEndpoint hooks_;
-    Idempotency answered_;
+    Access access_;
+    Guard guard_;
     Shared shared_;
     async::Cancel stopping_;
     std::list<Acceptor> acceptors_;
@@ -64,6 +118,9 @@ class Server::Core {
 
 void Server::Core::start(const std::vector<Listener>& listeners) {
     empty_.set();
+    tasks_.spawn("tokens", access_.load());
+    auto tls = tls_.use(options_.tls_cert, options_.tls_key);
+    if (!tls) log::error("server.tls", {{"error", tls.error().message}});
     for (const auto& listener : listeners) {
         sockaddr_storage address{};
         socklen_t size = sizeof address;
@@ -91,27 +148,56 @@ Task<void> Server::Core::accept(Acceptor& acceptor, bool local) {
         int on = 1;
         if (!local) ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         auto peer = local ? local_peer(socket.native_handle(), options_.deploy_group) : Peer();
-        auto connection = std::make_shared<Connection>(std::move(socket), peer);
+        auto address = local ? Address() : peer_address(socket.native_handle());
+        auto connection = std::make_shared<Connection>(std::move(socket), peer, address, scratch_);
+        connection->client_known = !is_one_of(options_.trusted_proxies, address);
         tasks_.spawn("session", session(std::move(connection)));
     }
 }
 
-// When all places are taken, the one that has been silent longest goes: whoever opens many and
-// sends nothing must not keep others out.
+// When all places are taken, somebody goes: whoever opens many and sends little must not keep
+// others out.
 bool Server::Core::make_room(bool local) {
     auto most = options_.connections -
                 (local ? 0 : std::min(options_.reserved_for_socket, options_.connections));
     if (connections_.size() < most) return true;
     ++shed_;
-    std::shared_ptr<Connection> silent;
-    for (const auto& connection : connections_)
-        if ((connection->phase == Phase::idle || connection->phase == Phase::head) &&
-            !connection->peer().local && (!silent || connection->phase_since < silent->phase_since))
-            silent = connection;
-    if (!silent) return false;
-    silent->close();
-    connections_.remove(silent);
+    auto victim = most_dispensable();
+    if (!victim) return false;
+    victim->close();
+    connections_.remove(victim);
     return true;
+}
+
+// Of those that keep us waiting the one that has done so longest, among them first of the address
+// that has the most: an attacker with few addresses only displaces himself. Who is sending a body
+// at a good pace goes only where there is nobody else.
+std::shared_ptr<Connection> Server::Core::most_dispensable() const {
+    auto now = std::chrono::steady_clock::now();
+    struct Rank {
+        bool slow;
+        std::size_t share;
+        std::chrono::steady_clock::time_point since;
+        bool before(const Rank& other) const {
+            if (slow != other.slow) return slow;
+            if (share != other.share) return share > other.share;
+            return since < other.since;
+        }
+    };
+    std::map<std::array<std::uint8_t, 16>, std::size_t> shares;
+    for (const auto& connection : connections_)
+        if (connection->client_known) ++shares[connection->client.bytes];
+    std::shared_ptr<Connection> found;
+    Rank best{};
+    for (const auto& connection : connections_) {
+        if (connection->peer().local || !keeps_waiting(connection->phase)) continue;
+        const auto share = connection->client_known ? shares[connection->client.bytes] : 1;
+        const Rank rank{is_slow(*connection, now), share, connection->waiting_since};
+        if (found && !rank.before(best)) continue;
+        found = connection;
+        best = rank;
+    }
+    return found;
 }
 
 Task<void> Server::Core::session(std::shared_ptr<Connection> connection) {
@@ -136,16 +222,18 @@ Task<void> Server::Core::stop(Millis deadline) {
         acceptor.close(ignored);
     }
     close_if([](Phase phase) {
-        return phase == Phase::idle || phase == Phase::head || phase == Phase::streaming;
+        return phase == Phase::opening || phase == Phase::idle || phase == Phase::head ||
+               phase == Phase::streaming;
     });
     co_await timers_->wait(empty_, deadline);
     close_if([](Phase) { return true; });
+    co_await access_.save_uses();
     co_await tasks_.join();
 }
 
 Server::Server(asio::any_io_executor executor, engine::Api& api, const ports::Forges& forges,
-               Options options)
-    : core_(std::make_unique<Core>(std::move(executor), api, forges, std::move(options))) {}
+               ports::Store* store, Options options)
+    : core_(std::make_unique<Core>(std::move(executor), api, forges, store, std::move(options))) {}
 Server::~Server() = default;
 
 void Server::start(const std::vector<Listener>& listeners) {
@@ -154,8 +242,8 @@ void Server::start(const std::vector<Listener>& listeners) {
 Task<void> Server::stop(Millis deadline) {
     return core_->stop(deadline);
 }
-void Server::set_hook_body(std::uint64_t bytes) {
-    core_->options().hook_body = bytes;
+Result<void> Server::configure(Settings settings) {
+    return core_->configure(std::move(settings));
 }
 Server::Counts Server::counts() const {
     return core_->counts();

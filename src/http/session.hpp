@@ -2,8 +2,9 @@
 #pragma once
 
 #include "connection.hpp"
+#include "guard.hpp"
 #include "hook_endpoint.hpp"
-#include "idempotency.hpp"
+#include "limits.hpp"
 #include "routes.hpp"
 
 #include <belay/async/task_group.hpp>
@@ -14,8 +15,12 @@ namespace belay::http {
 struct Shared {
     Context context;
     HookEndpoint& hooks;
-    Idempotency& answered;
+    Guard& guard;
     async::TaskGroup& tasks;
+    Limits& limits;
+    TlsFiles& tls;
+    const std::vector<Cidr>& trusted_proxies;
+    boost::asio::thread_pool& handshakes;
     bool stopping = false;
 };
 

@@ -24,6 +24,8 @@ class Stream {
     void cut() { connection_.close(); }
     // Set when the peer has gone or the server stops.
     async::Event& gone() { return connection_.gone; }
+    // How an act ended that was answered by this stream, for the record.
+    std::string outcome;
 
   private:
     Task<bool> send(std::string bytes);

@@ -19,7 +19,7 @@ struct Target {
 };
 
 // "/a/b%20c?x=1". Errc::invalid for anything else than an absolute path, for bad escapes, control
-// characters, and segments that are empty, "." or ".." ("/" itself has none).
+// characters (but in the query's values), and segments that are empty, "." or ".." ("/" has none).
 Result<Target> parse_target(std::string_view text);
 
 }  // namespace belay::http

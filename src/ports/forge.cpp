@@ -22,7 +22,7 @@ std::string_view HookRequest::header(std::string_view name) const {
 Result<void> Forge::verify(const HookRequest& request, const std::vector<Secret>& secrets) const {
     auto body = check(request, secrets);
     body->feed(request.body);
-    return body->finish();
+    return body->finish(request.body);
 }
 
 }  // namespace belay::ports

@@ -159,7 +159,7 @@ Result<JsonBody> ControlServer::add_listeners(const json& request, std::vector<F
 
 Result<JsonBody> ControlServer::remove_listener(const json& request) {
     auto address = text_of(request, "address");
-    if (!parts_.listeners.remove(address))
+    if (!parts_.listeners.close(address, parts_.plane.routing.longest_drain()))
         return Error{Errc::not_found, "no listener at \"" + address + "\""};
     return JsonBody(json::object());
 }

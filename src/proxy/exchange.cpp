@@ -50,7 +50,7 @@ Exchange::Exchange(const Incoming& incoming)
       head_(incoming.head),
       head_size_(incoming.head_size),
       peer_(incoming.peer),
-      listener_(incoming.listener),
+      entrance_(incoming.entrance),
       listener_name_(incoming.listener_name),
       begun_us_(plane_.loop.now_us()),
       head_only_(head_.method == "HEAD"),
@@ -176,7 +176,7 @@ Flow<Exchange::Attempt> Exchange::connect() {
 Flow<Exchange::Attempt> Exchange::send() {
     count_request();
     if (request_.empty()) {
-        Origin origin{peer_.text, plane_.routing.trusts(peer_.address), listener_.port};
+        Origin origin{peer_.text, plane_.routing.trusts(peer_.address), entrance_.address.port};
         request_ = forwarded_request(head_, origin, upgrade_);
     }
     auto& stream = upstream_->stream;
@@ -262,7 +262,7 @@ Flow<Exchange::Attempt> Exchange::pass_answer() {
     ++release_->counters.status[static_cast<std::size_t>(answer_.status / 100 - 1)];
     Answering answering;
     answering.client_minor = client_minor_;
-    answering.keep_alive = keep_alive_ && !plane_.leaving;
+    answering.keep_alive = keep_alive_ && !last_here();
     answering.release = shown_release_;
     if (answer_.framing == Framing::until_close) answering.coding = Answering::Coding::chunked;
     if (client_minor_ == 0 &&
@@ -314,7 +314,7 @@ Flow<Exchange::Attempt> Exchange::tunnel() {
     client_.observe(nullptr);
     detect_dead_peer(client_.fd());
     {
-        Tunnel upgraded(plane_, release_, websocket_);
+        Tunnel upgraded(plane_, release_, entrance_, websocket_);
         claim_.end();
         co_await upgraded.run(client_, in_, upstream_->stream, out_);
     }
@@ -325,7 +325,7 @@ Flow<Exchange::Attempt> Exchange::tunnel() {
 Flow<After> Exchange::answer(Page page) {
     page.head_only = head_only_;
     page.release = shown_release_;
-    page.keep_alive = keep_alive_ && whole_ && !plane_.leaving;
+    page.keep_alive = keep_alive_ && whole_ && !last_here();
     claim_.end();
     auto text = format_page(page);
     bool taken = co_await to_client(text);

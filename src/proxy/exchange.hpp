@@ -36,7 +36,7 @@ struct Incoming {
     const RequestHead& head;  // its views point into `in`
     std::size_t head_size;
     const Endpoint& peer;
-    const Endpoint& listener;
+    const Entrance& entrance;
     std::string_view listener_name;
 };
 
@@ -96,6 +96,7 @@ class Exchange final : StreamObserver {
     void count_request();
     void count_answer();
     bool repeatable() const;
+    bool last_here() const { return plane_.leaving || entrance_.closing; }
     bool idempotent() const;
     void on_unread(Stream&) override;
 
@@ -105,7 +106,7 @@ class Exchange final : StreamObserver {
     const RequestHead& head_;
     std::size_t head_size_;
     const Endpoint& peer_;
-    const Endpoint& listener_;
+    const Entrance& entrance_;
     std::string_view listener_name_;
 
     std::shared_ptr<Live> live_;

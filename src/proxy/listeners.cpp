@@ -17,6 +17,7 @@ namespace {
 
 constexpr int kFirstPassed = 3;    // SD_LISTEN_FDS_START
 constexpr int kAcceptAtOnce = 64;  // then others have their turn
+constexpr int kQueueMax = 4096;    // of the kernel, by default
 constexpr Millis kPause{100};
 
 int number_in_environment(const char* name, int otherwise) {
@@ -42,7 +43,7 @@ Result<Endpoint> bound_address(int fd) {
 Listener::Listener(Plane& plane, Fd socket, Endpoint address)
     : plane_(plane),
       socket_(std::move(socket)),
-      address_(std::make_shared<const Endpoint>(std::move(address))) {
+      entrance_(std::make_shared<Entrance>(Entrance{std::move(address), false})) {
     int on = 1;
     // Inherited by what is accepted, which saves a call each.
     ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -53,6 +54,17 @@ Listener::Listener(Plane& plane, Fd socket, Endpoint address)
 
 Listener::~Listener() {
     plane_.loop.forget(socket_.get(), *this);
+}
+
+// Whoever comes between the two calls is reset; no order of calls could spare him that. Closing our
+// descriptor alone would leave the shim's: clients would go on to be let into a queue that nobody
+// serves.
+std::shared_ptr<const Entrance> Listener::close() {
+    for (int i = 0; i < kQueueMax && accept_one(); ++i) {
+    }
+    ::shutdown(socket_.get(), SHUT_RD);
+    entrance_->closing = true;
+    return entrance_;
 }
 
 // The kernel's queue holds those who come meanwhile.
@@ -83,7 +95,7 @@ bool Listener::accept_one() {
     Fd client(::accept4(socket_.get(), reinterpret_cast<sockaddr*>(&storage), &length,
                         SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (client) {
-        Session::start(plane_, std::move(client), endpoint_of(storage), address_);
+        Session::start(plane_, std::move(client), endpoint_of(storage), entrance_);
         return true;
     }
     if (errno == EINTR || errno == ECONNABORTED) return true;
@@ -108,14 +120,34 @@ Result<std::string> Listeners::add(Fd socket) {
     auto address = bound_address(socket.get());
     if (!address) return address.error();
     auto text = to_string(*address);
-    remove(text);
+    if (auto present = find(text); present != all_.end()) all_.erase(present);
     all_.push_back(std::make_unique<Listener>(plane_, std::move(socket), *address));
     return text;
 }
 
-bool Listeners::remove(const std::string& address) {
-    return std::erase_if(all_,
-                         [&](const auto& listener) { return listener->address() == address; }) > 0;
+std::vector<std::unique_ptr<Listener>>::iterator Listeners::find(const std::string& address) {
+    return std::find_if(all_.begin(), all_.end(),
+                        [&](const auto& listener) { return listener->address() == address; });
+}
+
+bool Listeners::close(const std::string& address, Millis drain_time) {
+    auto at = find(address);
+    if (at == all_.end()) return false;
+    auto entrance = (*at)->close();
+    all_.erase(at);
+    drain(std::move(entrance), drain_time).start();
+    return true;
+}
+
+Flow<> Listeners::drain(std::shared_ptr<const Entrance> entrance, Millis time) {
+    co_await Sleep(plane_.loop, kIdleGrace);
+    const auto idle = plane_.idle;
+    for (auto* session : idle)
+        if (&session->entrance() == entrance.get()) session->end_if_idle();
+    if (plane_.loop.stopping()) co_return;
+    co_await Sleep(plane_.loop, std::max(time - kIdleGrace, Millis{0}));
+    if (plane_.loop.stopping()) co_return;
+    plane_.routing.send_streams_away_by(std::move(entrance));
 }
 
 std::vector<std::string> Listeners::addresses() const {

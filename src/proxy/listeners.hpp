@@ -1,11 +1,13 @@
 // The sockets that clients connect to. The shim holds them too, so they outlive this process.
 #pragma once
 
-#include "cidr.hpp"
+#include "entrance.hpp"
 #include "fd.hpp"
+#include "flow.hpp"
 #include "loop.hpp"
 #include "plane.hpp"
 
+#include <belay/base/address.hpp>
 #include <belay/base/error.hpp>
 
 #include <memory>
@@ -21,7 +23,9 @@ class Listener final : Watcher, Timer {
     Listener& operator=(const Listener&) = delete;
     ~Listener() override;
 
-    std::string address() const { return to_string(*address_); }
+    std::string address() const { return to_string(entrance_->address); }
+    // Lets in who waits in the queue, then ends listening in all processes that hold the socket.
+    std::shared_ptr<const Entrance> close();
 
   private:
     void on_events(std::uint32_t events) override;
@@ -31,7 +35,7 @@ class Listener final : Watcher, Timer {
 
     Plane& plane_;
     Fd socket_;
-    std::shared_ptr<const Endpoint> address_;
+    std::shared_ptr<Entrance> entrance_;
 };
 
 class Listeners {
@@ -44,11 +48,16 @@ class Listeners {
     // The address, as bound. Replaces the one there is for it. Errc::invalid: no listening TCP
     // socket.
     Result<std::string> add(Fd socket);
-    bool remove(const std::string& address);
+    // For good, in the shim too. What came in there is answered once more, then closed; idle
+    // connections have a second, upgraded ones until `drain` has passed. False: there is none.
+    bool close(const std::string& address, Millis drain);
     void clear() { all_.clear(); }
     std::vector<std::string> addresses() const;
 
   private:
+    Flow<> drain(std::shared_ptr<const Entrance> entrance, Millis time);
+    std::vector<std::unique_ptr<Listener>>::iterator find(const std::string& address);
+
     Plane& plane_;
     std::vector<std::unique_ptr<Listener>> all_;
 };

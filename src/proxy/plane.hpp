@@ -16,6 +16,9 @@ namespace belay::proxy {
 
 class Session;
 
+// Of a door that closes, for requests that are on their way on kept-alive connections.
+inline constexpr Millis kIdleGrace{1'000};
+
 struct Plane {
     explicit Plane(ProxyOptions given);
     ~Plane();

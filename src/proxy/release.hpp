@@ -2,10 +2,11 @@
 // connections to reuse.
 #pragma once
 
-#include "cidr.hpp"
+#include "entrance.hpp"
 #include "flow.hpp"
 #include "stream.hpp"
 
+#include <belay/base/address.hpp>
 #include <belay/ports/traffic.hpp>
 
 #include <list>
@@ -15,11 +16,12 @@
 
 namespace belay::proxy {
 
-// An upgraded connection, to be told that its release goes.
+// An upgraded connection, to be told that its release or its entrance goes.
 class Leaver {
   public:
     virtual ~Leaver() = default;
     virtual void go_away() = 0;
+    virtual bool came_by(const Entrance& entrance) const = 0;
 };
 
 struct Release {

@@ -209,6 +209,45 @@ Flow<> Routing::end_streams(std::shared_ptr<Release> release) {
     }
 }
 
+void Routing::send_streams_away_by(std::shared_ptr<const Entrance> entrance) {
+    end_streams_by(std::move(entrance)).start();
+}
+
+Flow<> Routing::end_streams_by(std::shared_ptr<const Entrance> entrance) {
+    std::size_t count = 0;
+    for (const auto& [name, app] : apps_)
+        for (const auto& [number, release] : app.releases)
+            for (const auto* stream : release->streams)
+                count += stream->came_by(*entrance);
+    while (end_some_by(*entrance, count / 60 + 1) > 0)
+        co_await Sleep(loop_, Millis{32});
+}
+
+std::size_t Routing::end_some_by(const Entrance& entrance, std::size_t most) {
+    std::size_t ended = 0;
+    for (auto& [name, app] : apps_)
+        for (auto& [number, release] : app.releases)
+            for (auto at = release->streams.begin(); at != release->streams.end();) {
+                auto* stream = *at;
+                if (ended == most) return ended;
+                if (!stream->came_by(entrance)) {
+                    ++at;
+                    continue;
+                }
+                at = release->streams.erase(at);
+                stream->go_away();
+                ++ended;
+            }
+    return ended;
+}
+
+Millis Routing::longest_drain() const {
+    Millis longest{0};
+    for (const auto& [name, live] : lives_)
+        longest = std::max(longest, live->route.drain);
+    return longest;
+}
+
 void Routing::forget_old_releases(App& app) {
     for (auto at = app.releases.begin();
          app.releases.size() > kReleasesKept && at != app.releases.end();) {

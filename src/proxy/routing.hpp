@@ -1,11 +1,11 @@
 // The routes in force, how they change (by epoch), and what a replaced release still has to finish.
 #pragma once
 
-#include "cidr.hpp"
 #include "loop.hpp"
 #include "release.hpp"
 #include "route_table.hpp"
 
+#include <belay/base/address.hpp>
 #include <belay/ports/traffic.hpp>
 
 #include <deque>
@@ -50,6 +50,10 @@ class Routing {
     // Tells the upgraded connections of the release to go, spread over a window; returns their
     // number at once.
     std::size_t send_streams_away(const std::shared_ptr<Release>& release);
+    // The same of all that came in by an entrance, whatever their release.
+    void send_streams_away_by(std::shared_ptr<const Entrance> entrance);
+    // The longest that any app gives its upgraded connections.
+    Millis longest_drain() const;
     // Closes idle upstream connections everywhere: descriptors are short.
     void drop_idle();
 
@@ -73,6 +77,8 @@ class Routing {
     void publish();
     Flow<> end_streams_after(std::shared_ptr<Release> release, Millis drain);
     Flow<> end_streams(std::shared_ptr<Release> release);
+    Flow<> end_streams_by(std::shared_ptr<const Entrance> entrance);
+    std::size_t end_some_by(const Entrance& entrance, std::size_t most);
 
     Loop& loop_;
     std::map<std::string, App> apps_;

@@ -17,8 +17,6 @@
 namespace belay::proxy {
 namespace {
 
-constexpr Millis kIdleGrace{1'000};  // for requests that are on their way on kept-alive connections
-
 std::string random_id() {
     unsigned char bytes[8] = {};
     if (::getrandom(bytes, sizeof bytes, 0) < 0)

@@ -16,18 +16,18 @@ void reset_on_close(int fd) {
 
 }  // namespace
 
-Session::Session(Plane& plane, Fd socket, Endpoint peer, std::shared_ptr<const Endpoint> listener)
+Session::Session(Plane& plane, Fd socket, Endpoint peer, std::shared_ptr<const Entrance> entrance)
     : plane_(plane),
       peer_(std::move(peer)),
-      listener_(std::move(listener)),
+      entrance_(std::move(entrance)),
       client_(plane.loop, std::move(socket)),
       in_(plane.blocks),
-      listener_name_(to_string(*listener_)) {}
+      listener_name_(to_string(entrance_->address)) {}
 
 void Session::start(Plane& plane, Fd socket, Endpoint peer,
-                    std::shared_ptr<const Endpoint> listener) {
+                    std::shared_ptr<const Entrance> entrance) {
     plane.sessions.push_back(
-        std::make_unique<Session>(plane, std::move(socket), std::move(peer), std::move(listener)));
+        std::make_unique<Session>(plane, std::move(socket), std::move(peer), std::move(entrance)));
     auto& session = *plane.sessions.back();
     session.place_ = std::prev(plane.sessions.end());
     session.run().start();
@@ -63,7 +63,7 @@ Flow<bool> Session::next_request() {
 }
 
 Flow<bool> Session::wait_for_bytes() {
-    if (plane_.leaving && !first_) co_return false;
+    if ((plane_.leaving || entrance_->closing) && !first_) co_return false;
     auto timeout = first_ ? plane_.options.header_timeout : plane_.keep_alive_timeout();
     idle_place_ = plane_.idle.insert(plane_.idle.end(), this);
     auto ready = co_await client_.readable(timeout);
@@ -105,7 +105,7 @@ Flow<bool> Session::read_head() {
 Flow<After> Session::serve() {
     if (auto bad = parse_request(in_.view().substr(0, head_size_), head_))
         co_return co_await refuse(*bad);
-    Incoming incoming{plane_, client_, in_, head_, head_size_, peer_, *listener_, listener_name_};
+    Incoming incoming{plane_, client_, in_, head_, head_size_, peer_, *entrance_, listener_name_};
     Exchange exchange(incoming);
     co_return co_await exchange.run();
 }

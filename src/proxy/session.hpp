@@ -2,12 +2,14 @@
 #pragma once
 
 #include "buffer.hpp"
-#include "cidr.hpp"
+#include "entrance.hpp"
 #include "exchange.hpp"
 #include "flow.hpp"
 #include "http_head.hpp"
 #include "plane.hpp"
 #include "stream.hpp"
+
+#include <belay/base/address.hpp>
 
 #include <list>
 #include <memory>
@@ -18,15 +20,16 @@ namespace belay::proxy {
 
 class Session {
   public:
-    // `listener`: the address that the client connected to, as routes name it.
-    Session(Plane& plane, Fd socket, Endpoint peer, std::shared_ptr<const Endpoint> listener);
+    // `entrance`: the address that the client connected to, as routes name it.
+    Session(Plane& plane, Fd socket, Endpoint peer, std::shared_ptr<const Entrance> entrance);
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
     // Adds a session to the plane and lets it run; it takes itself out at its end.
     static void start(Plane& plane, Fd socket, Endpoint peer,
-                      std::shared_ptr<const Endpoint> listener);
+                      std::shared_ptr<const Entrance> entrance);
 
+    const Entrance& entrance() const { return *entrance_; }
     // Ends it if it waits for a next request.
     void end_if_idle();
     // Ends it, whatever it does.
@@ -43,7 +46,7 @@ class Session {
 
     Plane& plane_;
     Endpoint peer_;
-    std::shared_ptr<const Endpoint> listener_;
+    std::shared_ptr<const Entrance> entrance_;
     Stream client_;
     Buffer in_;
     RequestHead head_;

@@ -11,13 +11,15 @@ constexpr Millis kStall{60'000};  // for a side that takes nothing
 
 }  // namespace
 
-Tunnel::Tunnel(Plane& plane, std::shared_ptr<Release> release, bool websocket)
-    : plane_(plane), release_(std::move(release)), websocket_(websocket) {
+Tunnel::Tunnel(Plane& plane, std::shared_ptr<Release> release, const Entrance& entrance,
+               bool websocket)
+    : plane_(plane), release_(std::move(release)), entrance_(entrance), websocket_(websocket) {
     ++release_->counters.open_streams;
     place_ = release_->streams.insert(release_->streams.end(), this);
 }
 
 Tunnel::~Tunnel() {
+    if (client_) client_->observe(nullptr);
     if (listed_) release_->streams.erase(place_);
     --release_->counters.open_streams;
 }
@@ -77,7 +79,15 @@ Flow<> Tunnel::pump_up() {
         up_->filled(result.bytes);
         if (up_->space_size() == 0) co_await Yield(plane_.loop);
     }
+    client_->observe(this);
+    on_unread(*client_);
     up_end_.open();
+}
+
+// Nobody reads from the client any more. When it is gone for good as well, or its session is
+// canceled, an app that stays silent must not hold the connection.
+void Tunnel::on_unread(Stream&) {
+    if (client_->broken()) app_->cancel();
 }
 
 Flow<bool> Tunnel::pass_down() {

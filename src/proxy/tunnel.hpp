@@ -13,18 +13,21 @@
 
 namespace belay::proxy {
 
-class Tunnel final : Leaver {
+class Tunnel final : Leaver, StreamObserver {
   public:
     // What lies in the buffers is passed on first.
-    Tunnel(Plane& plane, std::shared_ptr<Release> release, bool websocket);
+    Tunnel(Plane& plane, std::shared_ptr<Release> release, const Entrance& entrance,
+           bool websocket);
     Tunnel(const Tunnel&) = delete;
     Tunnel& operator=(const Tunnel&) = delete;
     ~Tunnel() override;
 
     Flow<> run(Stream& client, Buffer& from_client, Stream& app, Buffer& from_app);
     void go_away() override;
+    bool came_by(const Entrance& entrance) const override { return &entrance_ == &entrance; }
 
   private:
+    void on_unread(Stream& client) override;
     Flow<> pump_up();
     Flow<bool> pump_down();
     Flow<bool> pass_down();
@@ -32,6 +35,7 @@ class Tunnel final : Leaver {
 
     Plane& plane_;
     std::shared_ptr<Release> release_;
+    const Entrance& entrance_;  // the session's
     std::list<Leaver*>::iterator place_;
     bool listed_ = true;
     bool websocket_;

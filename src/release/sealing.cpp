@@ -1,9 +1,9 @@
 #include "sealing.hpp"
 
 #include "environment_file.hpp"
-#include "glob.hpp"
 #include "manifest_file.hpp"
 
+#include <belay/base/glob.hpp>
 #include <belay/sys/files.hpp>
 
 #include <fmt/format.h>
@@ -180,12 +180,12 @@ Result<bool> Sealing::is_same(const Entry& before, Entry& now) {
 }
 
 Result<void> Sealing::drop_unshipped() {
-    Shipping shipping(job_.ship);
+    PathPatterns shipping(job_.ship);
     std::set<std::string, std::less<>> needed;  // directories above something that is shipped
     Listing kept;
     // From the end, so that a directory comes after what it holds.
     for (auto entry = listing_.rbegin(); entry != listing_.rend(); ++entry) {
-        if (needed.contains(entry->path) || shipping.ships(entry->path)) {
+        if (needed.contains(entry->path) || shipping.takes(entry->path)) {
             for (auto parent = split_path(entry->path).first; !parent.empty();
                  parent = split_path(parent).first)
                 if (!needed.emplace(parent).second) break;

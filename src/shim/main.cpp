@@ -106,11 +106,14 @@ int supervise(Descriptors& descriptors, int signals) {
     // All that is needed has been duplicated above.
     syscall(SYS_close_range, 3u, 63u, 0);
     while (!supervisor.over()) {
-        pollfd polled[3 + kMaxConnections];
+        pollfd polled[3 + kMaxConnections + kMaxListeners];
         polled[0] = {signals, POLLIN, 0};
         polled[1] = {descriptors.control, POLLIN, 0};
         unsigned connections = spec.kept ? poll_control(descriptors.socket, polled + 2) : 0;
-        if (poll(polled, 2 + connections, supervisor.sleep_ms()) > 0) {
+        auto* listeners = polled + 2 + connections;
+        unsigned listener_count = spec.kept ? supervisor.poll_listeners(listeners) : 0;
+        if (poll(polled, 2 + connections + listener_count, supervisor.sleep_ms()) > 0) {
+            supervisor.drop_closed_listeners(listeners, listener_count);
             if (polled[0].revents != 0) read_signals(signals, supervisor);
             if (polled[1].revents != 0 && descriptors.control >= 0 &&
                 !obey_daemon(descriptors.control, supervisor) && descriptors.control >= 0 &&

@@ -15,6 +15,7 @@ struct StartFailure {
 struct Listeners {
     int fds[kMaxListeners];
     const char* names[kMaxListeners];
+    bool listening[kMaxListeners];  // when it came
     unsigned count = 0;
 };
 

@@ -20,6 +20,7 @@
 //   NAME…        ok N                 with as many descriptors by SCM_RIGHTS: for the next start
 //   sockets                ok INODE…            of all sockets that the tree holds (several lines:
 //   "more INODE…" first)
+// A listener whose listening somebody ends by shutdown(2) is closed, and not handed over again.
 // Events: "started PID START", "background PID START" (the main program left, its tree stays),
 // "exited CODE SIGNAL PEAK CPU AT", "failed STEP ERRNO", "backoff MS", "policy P", "ended".
 //

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +30,12 @@ std::uint64_t cpu_ms(const rusage& usage) {
            number(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
 }
 
+bool listens(int fd) {
+    int listening = 0;
+    socklen_t size = sizeof listening;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0;
+}
+
 // Into the program's own output, where its people look.
 void note(const Text& line) {
     write_all(2, line.data(), line.length());
@@ -41,11 +48,9 @@ Supervisor::Supervisor(Spec& spec, Descriptors& descriptors)
     read_small("/proc/sys/kernel/random/boot_id", boot_, sizeof boot_);
     *strchrnul(boot_, '\n') = '\0';
     shim_start_ = start_time(getpid());
-    listeners_.count = spec.listener_count;
-    for (unsigned at = 0; at < listeners_.count; ++at) {
-        listeners_.fds[at] = fcntl(kFirstListenerFd + static_cast<int>(at), F_DUPFD_CLOEXEC, 64);
-        listeners_.names[at] = spec.listener_names[at];
-    }
+    for (unsigned at = 0; at < spec.listener_count; ++at)
+        add_listener(fcntl(kFirstListenerFd + static_cast<int>(at), F_DUPFD_CLOEXEC, 64),
+                     spec.listener_names[at]);
     write_policy();
     write_identity();
     Line<256> line;
@@ -248,20 +253,44 @@ void Supervisor::set_policy(bool always) {
     if (!always && !alive_ && begun_ && !over_) stop();
 }
 
-bool Supervisor::signal_program(int number_) {
+bool Supervisor::signal_program(int which) {
     // Until it is reaped the pid is its own.
     if (!alive_ || main_ended_ || pid_ == 0) return false;
-    return ::kill(pid_, number_) == 0;
+    return ::kill(pid_, which) == 0;
 }
 
 bool Supervisor::add_listener(int fd, const char* name) {
     if (listeners_.count == kMaxListeners) return false;
-    auto* place = added_names_[listeners_.count];
-    std::memcpy(place, name, std::strlen(name) + 1);
-    listeners_.fds[listeners_.count] = fd;
-    listeners_.names[listeners_.count] = place;
-    ++listeners_.count;
+    const auto place = listeners_.count++;
+    std::memcpy(names_[place], name, std::strlen(name) + 1);
+    listeners_.fds[place] = fd;
+    listeners_.names[place] = names_[place];
+    listeners_.listening[place] = listens(fd);
     return true;
+}
+
+unsigned Supervisor::poll_listeners(pollfd* polled) const {
+    for (unsigned at = 0; at < listeners_.count; ++at)
+        polled[at] = {listeners_.listening[at] ? listeners_.fds[at] : -1, 0, 0};
+    return listeners_.count;
+}
+
+void Supervisor::drop_closed_listeners(const pollfd* polled, unsigned count) {
+    // From the end, so that what is dropped moves none that is still to be looked at.
+    for (unsigned at = count; at-- > 0;)
+        if (polled[at].revents != 0 && polled[at].fd == listeners_.fds[at] &&
+            !listens(polled[at].fd))
+            drop_listener(at);
+}
+
+void Supervisor::drop_listener(unsigned at) {
+    close(listeners_.fds[at]);
+    --listeners_.count;
+    for (; at < listeners_.count; ++at) {
+        listeners_.fds[at] = listeners_.fds[at + 1];
+        listeners_.listening[at] = listeners_.listening[at + 1];
+        std::memcpy(names_[at], names_[at + 1], sizeof names_[at]);
+    }
 }
 
 void Supervisor::describe(Text& line) const {

@@ -7,6 +7,7 @@
 #include "text.hpp"
 
 #include <cstdint>
+#include <poll.h>
 #include <sys/types.h>
 
 namespace belay::shim {
@@ -51,12 +52,18 @@ class Supervisor {
     bool signal_program(int number);
     // False where there is no room; takes the descriptor over.
     bool add_listener(int fd, const char* name);
+    // Adds the listeners to `polled`; returns how many.
+    unsigned poll_listeners(pollfd* polled) const;
+    // Closes those of which somebody ended the listening by shutdown(2): only so does the address
+    // become free, and no next start gets a socket that nobody can come in by.
+    void drop_closed_listeners(const pollfd* polled, unsigned count);
 
     void describe(Text& line) const;
     void write_identity();
 
   private:
     void start();
+    void drop_listener(unsigned at);
     bool execute();
     void reap();
     void after_main();
@@ -71,7 +78,7 @@ class Supervisor {
     Spec& spec_;
     Descriptors& descriptors_;
     Listeners listeners_;
-    char added_names_[kMaxListeners][kMaxName + 1];
+    char names_[kMaxListeners][kMaxName + 1];  // of listeners_, in their order
     char boot_[40] = {};
     std::uint64_t shim_start_ = 0;
     std::uint64_t first_start_at_ = 0;

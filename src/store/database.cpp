@@ -80,6 +80,9 @@ Result<void> prepare(Connection& connection) {
     // A 202 promises that the delivery survives a power cut: FULL syncs the log at each commit.
     if (done) done = set(connection, "synchronous", "FULL", "2");
     if (done) done = set(connection, "foreign_keys", "ON", "1");
+    // What a transaction keeps to undo one of its batches: files for it would cost more than the
+    // batch.
+    if (done) done = set(connection, "temp_store", "MEMORY", "2");
     if (done) done = set(connection, "trusted_schema", "OFF", "0");
     if (done) done = migrate(connection, migrations());
     if (done) sqlite3_db_config(raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);

@@ -5,9 +5,11 @@
 
 #include <belay/base/id.hpp>
 #include <belay/base/time.hpp>
+#include <belay/domain/access.hpp>
 #include <belay/domain/deployment.hpp>
 #include <belay/domain/push.hpp>
 #include <belay/domain/release.hpp>
+#include <belay/ports/outbox.hpp>
 
 #include <concepts>
 #include <limits>
@@ -68,8 +70,20 @@ inline auto parse_word(std::string_view text, const domain::PushKind&) {
 inline auto parse_word(std::string_view text, const domain::Decision&) {
     return domain::parse_decision(text);
 }
+inline auto parse_word(std::string_view text, const domain::Role&) {
+    return domain::parse_role(text);
+}
+inline auto parse_word(std::string_view text, const domain::Rule&) {
+    return domain::parse_rule(text);
+}
 inline auto parse_word(std::string_view text, const domain::ReleaseState&) {
     return domain::parse_release_state(text);
+}
+inline auto parse_word(std::string_view text, const ports::OutgoingKind&) {
+    return ports::parse_outgoing_kind(text);
+}
+inline auto parse_word(std::string_view text, const ports::OutgoingState&) {
+    return ports::parse_outgoing_state(text);
 }
 inline std::optional<domain::RefType> parse_word(std::string_view text, const domain::RefType&) {
     if (text == to_string(domain::RefType::branch)) return domain::RefType::branch;

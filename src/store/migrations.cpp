@@ -204,7 +204,79 @@ CREATE TABLE refs_seen (
 CREATE TABLE configs (hash TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
 )sql";
 
-constexpr std::array<const char*, 1> kMigrations{kFirst};
+// Access to the API: who may, what was done, and what was answered under an Idempotency-Key.
+constexpr const char* kAccess = R"sql(
+CREATE TABLE tokens (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    role TEXT NOT NULL,
+    digest TEXT NOT NULL UNIQUE,
+    created_by TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    last_used_at INTEGER NOT NULL,
+    last_used_from TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    role TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    act TEXT NOT NULL,
+    target TEXT NOT NULL,
+    asked TEXT NOT NULL,
+    status_code INTEGER NOT NULL,
+    outcome TEXT NOT NULL
+) STRICT;
+CREATE INDEX audit_at ON audit (at);
+
+CREATE TABLE answers (
+    scope TEXT NOT NULL,
+    key TEXT NOT NULL,
+    request TEXT NOT NULL,
+    status_code INTEGER NOT NULL,
+    content_type TEXT NOT NULL,
+    body TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (scope, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX answers_of_scope ON answers (scope, at);
+CREATE INDEX answers_at ON answers (at);
+)sql";
+
+constexpr const char* kOutbox = R"sql(
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    destination TEXT NOT NULL,
+    app TEXT NOT NULL,
+    key TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    last_error TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    next_at INTEGER NOT NULL,
+    finished_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX outbox_waiting ON outbox (kind, destination, id) WHERE state = 'waiting';
+CREATE INDEX outbox_key ON outbox (kind, destination, key);
+CREATE INDEX outbox_finished ON outbox (finished_at) WHERE finished_at > 0;
+)sql";
+
+// By which rule things were decided, whose repetition a delivery is, how long approval is waited
+// for.
+constexpr const char* kRules = R"sql(
+ALTER TABLE deliveries ADD COLUMN rule TEXT NOT NULL DEFAULT '';
+ALTER TABLE deliveries ADD COLUMN replay_of INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deployments ADD COLUMN rule TEXT NOT NULL DEFAULT '';
+ALTER TABLE deployments ADD COLUMN expires_at INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+constexpr std::array<const char*, 4> kMigrations{kFirst, kAccess, kOutbox, kRules};
 
 Result<int> number(Connection& connection, const std::string& pragma) {
     auto text = connection.value("PRAGMA " + pragma);

@@ -210,8 +210,8 @@ List<domain::EventRecord> events(Connection& connection, std::int64_t after, int
     // One text for each combination, as a condition that may be absent would keep the indexes from
     // serving.
     static const auto make = [](std::string_view where) {
-        return "SELECT id, " + column_list<domain::EventRecord>() + " FROM events WHERE id > ? " +
-               std::string(where) + " ORDER BY id LIMIT ?";
+        return select_numbered<domain::EventRecord>("WHERE id > ? " + std::string(where) +
+                                                    " ORDER BY id LIMIT ?");
     };
     static const auto all = make("");
     static const auto of_app = make("AND app = ?");
@@ -223,16 +223,75 @@ List<domain::EventRecord> events(Connection& connection, std::int64_t after, int
     if (deployment) bind_all(query, deployment);
     if (!app.empty()) bind_all(query, app);
     bind_all(query, bounded(limit));
+    return read_numbered<domain::EventRecord>(query);
+}
 
-    std::vector<domain::EventRecord> found;
+List<domain::Token> tokens(Connection& connection) {
+    static const auto sql = select_numbered<domain::Token>("ORDER BY name");
+    auto query = connection.query(sql);
+    return read_numbered<domain::Token>(query);
+}
+
+List<domain::AuditEntry> audit(Connection& connection, ports::Page page) {
+    static const auto sql =
+        select_numbered<domain::AuditEntry>("WHERE id < ? ORDER BY id DESC LIMIT ?");
+    auto query = connection.query(sql);
+    bind_all(query, upper(page), bounded(page.limit));
+    return read_numbered<domain::AuditEntry>(query);
+}
+
+Found<ports::PutAnswer> answer(Connection& connection, const std::string& scope,
+                               const std::string& key, TimePoint now) {
+    static const auto sql = select<ports::PutAnswer>("WHERE scope = ? AND key = ? AND at >= ?");
+    return find<ports::PutAnswer>(connection, sql, scope, key, now - ports::kAnswersAge);
+}
+
+List<ports::Destination> waiting_destinations(Connection& connection) {
+    auto query = connection.query(
+        "SELECT DISTINCT kind, destination FROM outbox WHERE state = 'waiting' ORDER BY kind, "
+        "destination");
+    std::vector<ports::Destination> found;
+    while (true) {
+        auto row = query.step();
+        if (!row) return row.error();
+        if (!*row) return found;
+        ports::Destination destination;
+        auto complaint = take(query, destination.kind);
+        if (!complaint.empty()) return Error{Errc::internal, "the database's outbox: " + complaint};
+        take(query, destination.name);
+        found.push_back(std::move(destination));
+    }
+}
+
+List<ports::Outgoing> waiting_outgoing(Connection& connection,
+                                       const ports::Destination& destination, int limit) {
+    static const auto sql = "SELECT id, " + column_list<ports::Outgoing>() +
+                            " FROM outbox WHERE state = 'waiting' AND kind = ? AND destination = "
+                            "? ORDER BY id LIMIT ?";
+    auto query = connection.query(sql);
+    bind_all(query, destination.kind, destination.name, bounded(limit));
+    std::vector<ports::Outgoing> found;
     while (true) {
         auto row = query.step();
         if (!row) return row.error();
         if (!*row) return found;
         auto id = query.next_integer();
-        found.push_back(read_record<domain::EventRecord>(query));
+        found.push_back(read_record<ports::Outgoing>(query));
         found.back().id = id;
     }
+}
+
+Result<TimePoint> last_sent(Connection& connection, const ports::Destination& destination,
+                            const std::string& key) {
+    auto query = connection.query(
+        "SELECT coalesce(max(finished_at), 0) FROM outbox WHERE kind = ? AND destination = ? AND "
+        "key = ? AND state = 'sent'");
+    bind_all(query, destination.kind, destination.name, key);
+    auto row = query.step();
+    if (!row) return row.error();
+    TimePoint at{};
+    take(query, at);
+    return at;
 }
 
 }  // namespace belay::store

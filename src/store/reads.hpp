@@ -43,5 +43,15 @@ Found<ports::RefSeen> ref_seen(Connection& connection, const std::string& app,
                                const std::string& ref);
 List<domain::EventRecord> events(Connection& connection, std::int64_t after, int limit,
                                  const std::string& app, DeploymentId deployment);
+List<ports::Destination> waiting_destinations(Connection& connection);
+List<ports::Outgoing> waiting_outgoing(Connection& connection,
+                                       const ports::Destination& destination, int limit);
+Result<TimePoint> last_sent(Connection& connection, const ports::Destination& destination,
+                            const std::string& key);
+
+List<domain::Token> tokens(Connection& connection);
+List<domain::AuditEntry> audit(Connection& connection, ports::Page page);
+Found<ports::PutAnswer> answer(Connection& connection, const std::string& scope,
+                               const std::string& key, TimePoint now);
 
 }  // namespace belay::store

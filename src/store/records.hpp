@@ -1,6 +1,7 @@
 // Each record's columns, named once: what is written and what is read can't disagree.
 #pragma once
 
+#include <belay/domain/access.hpp>
 #include <belay/domain/deployment.hpp>
 #include <belay/domain/event.hpp>
 #include <belay/domain/push.hpp>
@@ -80,6 +81,8 @@ struct Columns<domain::Delivery> {
         visit("kind", row.kind);
         visit("repository", row.repository);
         visit("body_digest", row.body_digest);
+        visit("rule", row.rule);
+        visit("replay_of", row.replay_of);
     }
 };
 
@@ -145,6 +148,8 @@ struct Columns<domain::Deployment> {
         visit("switched_at", row.switched_at);
         visit("finished_at", row.finished_at);
         visit("overhead_ms", row.overhead_ms);
+        visit("rule", row.rule);
+        visit("expires_at", row.expires_at);
     }
 };
 
@@ -246,6 +251,82 @@ struct Columns<domain::EventRecord> {
         visit("text", row.text);
         visit("state", row.state);
         visit("data", row.data);
+    }
+};
+
+// Without its id, which the database assigns.
+template <>
+struct Columns<domain::Token> {
+    static constexpr std::string_view kTable = "tokens";
+
+    template <class Row, class Visit>
+    static void columns(Row& row, Visit&& visit) {
+        visit("name", row.name);
+        visit("role", row.role);
+        visit("digest", row.digest);
+        visit("created_by", row.created_by);
+        visit("created_at", row.created_at);
+        visit("expires_at", row.expires_at);
+        visit("last_used_at", row.last_used_at);
+        visit("last_used_from", row.last_used_from);
+    }
+};
+
+// Without its id, which the database assigns.
+template <>
+struct Columns<domain::AuditEntry> {
+    static constexpr std::string_view kTable = "audit";
+
+    template <class Row, class Visit>
+    static void columns(Row& row, Visit&& visit) {
+        visit("at", row.at);
+        visit("who", row.who);
+        visit("role", row.role);
+        visit("origin", row.origin);
+        visit("act", row.act);
+        visit("target", row.target);
+        visit("asked", row.asked);
+        visit("status_code", row.status_code);
+        visit("outcome", row.outcome);
+    }
+};
+
+template <>
+struct Columns<ports::PutAnswer> {
+    static constexpr std::string_view kTable = "answers";
+    static constexpr std::string_view kKey = "scope, key";
+
+    template <class Row, class Visit>
+    static void columns(Row& row, Visit&& visit) {
+        visit("scope", row.scope);
+        visit("key", row.key);
+        visit("request", row.request);
+        visit("status_code", row.status_code);
+        visit("content_type", row.content_type);
+        visit("body", row.body);
+        visit("at", row.at);
+    }
+};
+
+// Without its id, which the database assigns.
+template <>
+struct Columns<ports::Outgoing> {
+    static constexpr std::string_view kTable = "outbox";
+
+    template <class Row, class Visit>
+    static void columns(Row& row, Visit&& visit) {
+        visit("kind", row.kind);
+        visit("destination", row.destination);
+        visit("app", row.app);
+        visit("key", row.key);
+        visit("message_id", row.message_id);
+        visit("payload", row.payload);
+        visit("state", row.state);
+        visit("attempts", row.attempts);
+        visit("last_error", row.last_error);
+        visit("created_at", row.created_at);
+        visit("next_at", row.next_at);
+        visit("finished_at", row.finished_at);
     }
 };
 

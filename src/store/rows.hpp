@@ -46,6 +46,20 @@ std::string select(std::string_view rest) {
            ' ' + std::string(rest);
 }
 
+// The same of a record whose `id` the database assigns; read by read_numbered().
+template <class Record>
+std::string select_numbered(std::string_view rest) {
+    return "SELECT id, " + column_list<Record>() + " FROM " + std::string(Columns<Record>::kTable) +
+           ' ' + std::string(rest);
+}
+
+template <class Record>
+const std::string& insert_sql() {
+    static const auto sql = "INSERT INTO " + std::string(Columns<Record>::kTable) + " (" +
+                            column_list<Record>() + ") VALUES (" + placeholders<Record>() + ")";
+    return sql;
+}
+
 // Never INSERT OR REPLACE: that deletes the old row, and with it all that refers to it.
 template <class Record>
 const std::string& upsert_sql() {
@@ -103,6 +117,19 @@ Result<std::vector<Record>> read_all(Query& query) {
         if (!row) return row.error();
         if (!*row) return records;
         records.push_back(read_record<Record>(query));
+    }
+}
+
+template <class Record>
+Result<std::vector<Record>> read_numbered(Query& query) {
+    std::vector<Record> records;
+    while (true) {
+        auto row = query.step();
+        if (!row) return row.error();
+        if (!*row) return records;
+        auto id = query.next_integer();
+        records.push_back(read_record<Record>(query));
+        records.back().id = id;
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -131,6 +132,39 @@ class SqliteStore final : public ports::Store {
         return read(std::move(work));
     }
 
+    Task<List<domain::Token>> tokens() override {
+        auto work = [](Connection& connection) { return store::tokens(connection); };
+        return read(std::move(work));
+    }
+    Task<List<domain::AuditEntry>> audit(ports::Page page) override {
+        auto work = [page](Connection& connection) { return store::audit(connection, page); };
+        return read(std::move(work));
+    }
+    Task<Found<ports::PutAnswer>> answer(std::string scope, std::string key,
+                                         TimePoint now) override {
+        auto work = [scope, key, now](Connection& connection) {
+            return store::answer(connection, scope, key, now);
+        };
+        return read(std::move(work));
+    }
+    Task<List<ports::Destination>> waiting_destinations() override {
+        auto work = [](Connection& connection) { return store::waiting_destinations(connection); };
+        return read(std::move(work));
+    }
+    Task<List<ports::Outgoing>> waiting_outgoing(ports::Destination destination,
+                                                 int limit) override {
+        auto work = [destination, limit](Connection& connection) {
+            return store::waiting_outgoing(connection, destination, limit);
+        };
+        return read(std::move(work));
+    }
+    Task<Result<TimePoint>> last_sent(ports::Destination destination, std::string key) override {
+        auto work = [destination, key](Connection& connection) {
+            return store::last_sent(connection, destination, key);
+        };
+        return read(std::move(work));
+    }
+
     Task<Result<std::int64_t>> prune(TimePoint before, int keep_newest) override {
         auto work = [this, before, keep_newest]() -> Result<std::int64_t> {
             if (!database_) return closed();
@@ -187,19 +221,58 @@ class SqliteStore final : public ports::Store {
         return database_->writer.checkpoint_due();
     }
 
+    struct Reading {
+        virtual ~Reading() = default;
+        virtual void run(Database* database) = 0;  // on the pool's thread
+        async::Event done;
+    };
+    template <class Work, class Read>
+    struct ReadingOf final : Reading {
+        explicit ReadingOf(Work given) : work(std::move(given)) {}
+        void run(Database* database) override {
+            if (database) result.emplace(work(database->connection));
+        }
+        Work work;
+        std::optional<Read> result;
+    };
+    using Readings = std::vector<std::shared_ptr<Reading>>;
+
+    // Those that are asked for in one turn of the loop cross to the thread and back together.
     template <class Work>
     auto read(Work work) -> Task<std::invoke_result_t<Work, Connection&>> {
-        auto guarded = [this, work = std::move(work)]() -> std::invoke_result_t<Work, Connection&> {
-            if (!database_) return closed();
-            return work(database_->connection);
-        };
-        co_return co_await async::offload(pool_, std::move(guarded));
+        using Read = std::invoke_result_t<Work, Connection&>;
+        auto mine = std::make_shared<ReadingOf<Work, Read>>(std::move(work));
+        readings_.push_back(mine);
+        if (!reading_) {
+            reading_ = true;
+            tasks_.spawn("database reads", read_waiting());
+        }
+        co_await mine->done.wait();
+        if (!mine->result) co_return closed();
+        co_return std::move(*mine->result);
+    }
+
+    Task<void> read_waiting() {
+        while (!readings_.empty()) {
+            co_await boost::asio::post(boost::asio::use_awaitable);
+            auto group = std::make_shared<Readings>(std::exchange(readings_, {}));
+            auto work = [this, group] {
+                for (auto& one : *group)
+                    one->run(database_.get());
+            };
+            co_await async::offload(pool_, std::move(work));
+            for (auto& one : *group)
+                one->done.set();
+        }
+        reading_ = false;
     }
 
     std::unique_ptr<Database> database_;  // the pool's thread only
     boost::asio::thread_pool pool_{1};
     Group waiting_;
+    Readings readings_;
     bool committing_ = false;
+    bool reading_ = false;
     bool closing_ = false;
     async::TaskGroup tasks_;
 };

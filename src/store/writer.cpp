@@ -85,10 +85,53 @@ Error Writer::give_up(Error error) {
     return error;
 }
 
-Result<ports::Committed> Writer::apply(const std::vector<ports::Write>& batch) {
+Writer::Results Writer::commit(const Group& group) {
+    auto results = commit_at_once(group);
+    return results ? std::move(*results) : commit_apart(group);
+}
+
+// As nearly always nothing fails. None where one batch is to blame: nothing is written then.
+std::optional<Writer::Results> Writer::commit_at_once(const Group& group) {
+    auto begun = begin();
+    if (!begun) return Results(group.size(), begun.error());
+    auto failed = [&](const Error& error) -> std::optional<Results> {
+        const bool fault = connection_.fault() != Fault::none;
+        auto known = give_up(error);
+        if (fault) return Results(group.size(), known);
+        return std::nullopt;
+    };
+    Results results;
+    LastVersions later;
+    for (const auto* batch : group) {
+        const bool waits = may_wait(*batch);
+        auto written = waits ? Result<void>() : later.write(connection_);
+        if (!written) return failed(written.error());
+        auto applied = apply_batch(connection_, *batch, waits ? &later : nullptr);
+        if (!applied) return failed(applied.error());
+        results.push_back(std::move(applied));
+    }
+    auto written = later.write(connection_);
+    if (!written) return failed(written.error());
+    return finish(std::move(results));
+}
+
+// Each can be undone by itself, at the price of a copy of every page that it changes.
+Writer::Results Writer::commit_apart(const Group& group) {
+    auto begun = begin();
+    if (!begun) return Results(group.size(), begun.error());
+    Results results;
+    for (const auto* batch : group) {
+        results.push_back(apply_apart(*batch));
+        if (connection_.fault() != Fault::none)
+            return Results(group.size(), give_up(results.back().error()));
+    }
+    return finish(std::move(results));
+}
+
+Result<ports::Committed> Writer::apply_apart(const std::vector<ports::Write>& batch) {
     auto opened = connection_.query("SAVEPOINT batch").run();
     if (!opened) return opened.error();
-    auto applied = apply_batch(connection_, batch);
+    auto applied = apply_batch(connection_, batch, nullptr);
     // After a storage fault the whole group is given up; SQLite may have undone the transaction by
     // itself.
     if (connection_.fault() != Fault::none) return applied;
@@ -101,19 +144,7 @@ Result<ports::Committed> Writer::apply(const std::vector<ports::Write>& batch) {
     return applied;
 }
 
-std::vector<Result<ports::Committed>> Writer::commit(
-    const std::vector<const std::vector<ports::Write>*>& group) {
-    std::vector<Result<ports::Committed>> results;
-    auto fail_all = [&](const Error& error) {
-        results.assign(group.size(), Result<ports::Committed>(error));
-        return results;
-    };
-    auto begun = begin();
-    if (!begun) return fail_all(begun.error());
-    for (const auto* batch : group) {
-        results.push_back(apply(*batch));
-        if (connection_.fault() != Fault::none) return fail_all(give_up(results.back().error()));
-    }
+Writer::Results Writer::finish(Results results) {
     auto ended = end();
     if (ended) return results;
     for (auto& result : results)

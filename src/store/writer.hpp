@@ -34,9 +34,11 @@ class Writer {
     Writer(const Writer&) = delete;
     Writer& operator=(const Writer&) = delete;
 
+    using Results = std::vector<Result<ports::Committed>>;
+    using Group = std::vector<const std::vector<ports::Write>*>;
+
     // One result a batch, in order. When it returns, what succeeded is on disk.
-    std::vector<Result<ports::Committed>> commit(
-        const std::vector<const std::vector<ports::Write>*>& group);
+    Results commit(const Group& group);
     Result<std::int64_t> prune(TimePoint before, int keep_newest);
 
     // The write-ahead log is due to be carried over. Apart from commit(), so that nobody waits for
@@ -47,7 +49,10 @@ class Writer {
 
   private:
     Result<void> begin();
-    Result<ports::Committed> apply(const std::vector<ports::Write>& batch);
+    std::optional<Results> commit_at_once(const Group& group);
+    Results commit_apart(const Group& group);
+    Result<ports::Committed> apply_apart(const std::vector<ports::Write>& batch);
+    Results finish(Results results);
     Result<void> end();
     // Undoes the open transaction, and after an I/O error or damage refuses all further writes.
     Error give_up(Error error);

@@ -36,6 +36,20 @@ DELETE FROM events WHERE id IN (
     LIMIT 500))sql";
 constexpr std::string_view kPruneRuns = R"sql(
 DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE ended_at > 0 AND ended_at < ?1 LIMIT 500))sql";
+constexpr std::string_view kPruneAudit = R"sql(
+DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ?1 LIMIT 500))sql";
+// Of one scope all but the newest.
+constexpr std::string_view kDropAnswers = R"sql(
+DELETE FROM answers WHERE scope = ?1
+    AND at < (SELECT at FROM answers WHERE scope = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2 - 1))sql";
+
+constexpr std::string_view kPruneOutbox = R"sql(
+DELETE FROM outbox WHERE id IN (
+    SELECT id FROM outbox WHERE finished_at > 0 AND finished_at < ?1 LIMIT 500))sql";
+constexpr std::string_view kDropOldest = R"sql(
+UPDATE outbox SET state = 'dropped', finished_at = ?4, last_error = ?5
+WHERE id IN (SELECT id FROM outbox WHERE state = 'waiting' AND kind = ?1 AND destination = ?2
+             ORDER BY id DESC LIMIT -1 OFFSET ?3))sql";
 
 template <class... Values>
 Result<void> run(Connection& connection, std::string_view sql, const Values&... values) {
@@ -82,6 +96,8 @@ class Applier {
 
     Result<void> operator()(const ports::PutDelivery& write) {
         const auto& delivery = write.delivery;
+        // An update leaves it as it was.
+        sqlite3_set_last_insert_rowid(connection_.raw(), 0);
         auto stored = upsert(connection_, delivery);
         if (!stored) {
             if (stored.error().code != Errc::conflict) return stored;
@@ -89,8 +105,10 @@ class Applier {
                          fmt::format("delivery {} of {} for {} is stored already",
                                      delivery.delivery_id, delivery.forge, delivery.app)};
         }
-        auto cleared = run(connection_, "DELETE FROM changes WHERE delivery = ?", delivery.id);
-        if (!cleared) return cleared;
+        if (sqlite3_last_insert_rowid(connection_.raw()) != delivery.id.value) {
+            auto cleared = run(connection_, "DELETE FROM changes WHERE delivery = ?", delivery.id);
+            if (!cleared) return cleared;
+        }
         std::int64_t n = 0;
         for (const auto& change : delivery.changes) {
             auto added = insert_part(connection_, "delivery", delivery.id.value, ++n, change);
@@ -142,14 +160,87 @@ class Applier {
     }
 
     Result<void> operator()(const ports::AddEvent& write) {
-        static const auto sql =
-            fmt::format("INSERT INTO events ({}) VALUES ({})", column_list<domain::EventRecord>(),
-                        placeholders<domain::EventRecord>());
-        auto query = connection_.query(sql);
-        bind_record(query, write.event);
-        auto added = query.run();
-        if (added) committed_.event_ids.push_back(sqlite3_last_insert_rowid(connection_.raw()));
-        return added;
+        return add(write.event, committed_.event_ids);
+    }
+
+    Result<void> operator()(const ports::AddToken& write) {
+        auto added = add(write.token, committed_.access_ids);
+        if (added || added.error().code != Errc::conflict) return added;
+        return Error{Errc::conflict, fmt::format("there is a token {} already", write.token.name)};
+    }
+    Result<void> operator()(const ports::PutTokenUse& write) {
+        return run(connection_,
+                   "UPDATE tokens SET last_used_at = ?, last_used_from = ? WHERE id = ?", write.at,
+                   write.from, write.token);
+    }
+    Result<void> operator()(const ports::RemoveToken& write) {
+        return run(connection_, "DELETE FROM tokens WHERE id = ?", write.token);
+    }
+    Result<void> operator()(const ports::AddAudit& write) {
+        auto added = add(write.entry, committed_.access_ids);
+        if (!added) return added;
+        return run(connection_, "DELETE FROM audit WHERE id <= ?",
+                   committed_.access_ids.back() - ports::kAuditKept);
+    }
+    Result<void> operator()(const ports::EndAudit& write) {
+        return run(connection_, "UPDATE audit SET status_code = ?, outcome = ? WHERE id = ?",
+                   write.status_code, write.outcome, write.entry);
+    }
+    Result<void> operator()(const ports::PutAnswer& write) {
+        auto stored = upsert(connection_, write);
+        if (stored)
+            stored =
+                run(connection_, "DELETE FROM answers WHERE at < ?", write.at - ports::kAnswersAge);
+        if (!stored) return stored;
+        return run(connection_, kDropAnswers, write.scope, ports::kAnswersKept);
+    }
+    Result<void> operator()(const ports::RemoveAnswer& write) {
+        return run(connection_, "DELETE FROM answers WHERE scope = ? AND key = ?", write.scope,
+                   write.key);
+    }
+
+    Result<void> operator()(const ports::AddOutgoing& write) {
+        static const auto insert =
+            fmt::format("INSERT INTO outbox ({}) VALUES ({})", column_list<ports::Outgoing>(),
+                        placeholders<ports::Outgoing>());
+        const auto& outgoing = write.outgoing;
+        if (write.once) {
+            auto known = connection_.query(
+                "SELECT 1 FROM outbox WHERE kind = ? AND destination = ? AND key = ? LIMIT 1");
+            bind_all(known, outgoing.kind, outgoing.destination, outgoing.key);
+            auto row = known.step();
+            if (!row) return row.error();
+            if (*row) return {};
+        }
+        {
+            auto query = connection_.query(insert);
+            bind_record(query, outgoing);
+            auto added = query.run();
+            if (!added) return added;
+        }
+        static const auto why = fmt::format("more than {} were waiting", ports::kOutgoingKept);
+        return run(connection_, kDropOldest, outgoing.kind, outgoing.destination,
+                   ports::kOutgoingKept, outgoing.created_at, why);
+    }
+
+    Result<void> operator()(const ports::PutOutgoing& write) {
+        static const auto update = [] {
+            std::string text = "UPDATE outbox SET ";
+            std::string_view separator;
+            for (auto name : column_names<ports::Outgoing>()) {
+                text.append(separator).append("\"").append(name).append("\" = ?");
+                separator = ", ";
+            }
+            return text + " WHERE id = ?";
+        }();
+        auto query = connection_.query(update);
+        bind_record(query, write.outgoing);
+        bind_all(query, write.outgoing.id);
+        auto done = query.run();
+        if (!done) return done;
+        if (connection_.changes() != 0) return {};
+        return Error{Errc::not_found,
+                     fmt::format("message {} is not in the outbox", write.outgoing.id)};
     }
 
     Result<void> operator()(const ports::PurgeApp& write) {
@@ -165,6 +256,7 @@ class Applier {
             "DELETE FROM runs WHERE app = ?",
             "DELETE FROM refs_seen WHERE app = ?",
             "DELETE FROM events WHERE app = ?",
+            "DELETE FROM outbox WHERE app = ?",
             "DELETE FROM apps WHERE name = ?",
         };
         for (auto sql : kStatements) {
@@ -177,6 +269,16 @@ class Applier {
     ports::Committed take() { return std::move(committed_); }
 
   private:
+    // A record whose id the database assigns.
+    template <class Record>
+    Result<void> add(const Record& record, std::vector<std::int64_t>& ids) {
+        auto query = connection_.query(insert_sql<Record>());
+        bind_record(query, record);
+        auto added = query.run();
+        if (added) ids.push_back(sqlite3_last_insert_rowid(connection_.raw()));
+        return added;
+    }
+
     Connection& connection_;
     ports::Committed committed_;
 };
@@ -204,10 +306,48 @@ Result<std::int64_t> prune_deployments(Connection& connection, TimePoint before,
 
 }  // namespace
 
-Result<ports::Committed> apply_batch(Connection& connection,
-                                     const std::vector<ports::Write>& batch) {
+bool LastVersions::take(const ports::Write& write) {
+    if (const auto* deployment = std::get_if<ports::PutDeployment>(&write))
+        deployments_[deployment->deployment.id.value] = deployment;
+    else if (const auto* app = std::get_if<ports::PutApp>(&write))
+        apps_[app->app.name] = app;
+    else if (const auto* config = std::get_if<ports::PutConfig>(&write))
+        configs_[config->hash] = config;
+    else if (const auto* seen = std::get_if<ports::PutRefSeen>(&write))
+        refs_[{seen->app, seen->ref}] = seen;
+    else
+        return false;
+    return true;
+}
+
+Result<void> LastVersions::write(Connection& connection) {
+    Applier applier(connection);
+    Result<void> done;
+    auto put = [&](auto& writes) {
+        for (const auto& [key, write] : writes)
+            if (done) done = applier(*write);
+        writes.clear();
+    };
+    put(configs_);
+    put(apps_);
+    put(deployments_);
+    put(refs_);
+    return done;
+}
+
+bool may_wait(const std::vector<ports::Write>& batch) {
+    return std::none_of(batch.begin(), batch.end(), [](const ports::Write& write) {
+        return std::holds_alternative<ports::PutStage>(write) ||
+               std::holds_alternative<ports::AddProbes>(write) ||
+               std::holds_alternative<ports::PurgeApp>(write);
+    });
+}
+
+Result<ports::Committed> apply_batch(Connection& connection, const std::vector<ports::Write>& batch,
+                                     LastVersions* later) {
     Applier applier(connection);
     for (const auto& write : batch) {
+        if (later && later->take(write)) continue;
         auto applied = std::visit(applier, write);
         if (!applied) return applied.error();
     }
@@ -224,7 +364,11 @@ Result<std::int64_t> prune_step(Connection& connection, TimePoint before, int ke
     if (!events) return events;
     auto runs = remove(connection, kPruneRuns, before);
     if (!runs) return runs;
-    return *count + *deliveries + *events + *runs;
+    auto audit = remove(connection, kPruneAudit, before);
+    if (!audit) return audit;
+    auto outbox = remove(connection, kPruneOutbox, before);
+    if (!outbox) return outbox;
+    return *count + *deliveries + *events + *runs + *audit + *outbox;
 }
 
 }  // namespace belay::store

@@ -3,6 +3,7 @@
 #include "shim/protocol.hpp"
 
 #include <belay/sys/files.hpp>
+#include <belay/sys/open_files.hpp>
 #include <belay/sys/pipes.hpp>
 
 #include <fmt/format.h>
@@ -163,6 +164,10 @@ Result<StartedShim> spawn(const ShimStart& start, FileActions& actions) {
     int error = ::posix_spawn(&shim.pid, start.shim_path.c_str(), actions.finish(),
                               attributes.get(), argv, env);
     if (error != 0) return errno_error(error, "starting " + start.shim_path);
+    // It waits for "go": nothing of the app's runs before it has its own limit back.
+    if (auto before = open_files_before();
+        before && ::prlimit(shim.pid, RLIMIT_NOFILE, &*before, nullptr) != 0)
+        return errno_error(errno, "setting the limit of open files for " + start.shim_path);
     shim.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, shim.pid, 0)));
     if (shim.pidfd) return shim;
     // It waits for "go" on a socket that closes now, so it ends by itself.

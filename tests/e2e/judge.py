@@ -69,10 +69,10 @@ async def one(kind):
             if kept and idle[kind]:
                 connection = idle[kind].pop()
                 if connection[0].at_eof():
-                    return fail(kind, "kept-alive connection was closed", began)
+                    return fail(kind, f"kept-alive connection was closed while idle, within {began - connection[2]:.1f} s", began)
             if connection is None:
                 connection = await asyncio.open_connection("127.0.0.1", args.port)
-            reader, writer = connection
+            reader, writer = connection[:2]
             request = f"{method} {args.path} HTTP/1.1\r\nHost: {args.host}\r\n"
             if payload:
                 request += f"Content-Length: {len(payload)}\r\n"
@@ -103,7 +103,7 @@ async def one(kind):
         releases[release]["last"] = now
         releases[release]["count"] += 1
     if kept and headers.get("connection", "").lower() != "close":
-        idle[kind].append(connection)
+        idle[kind].append((reader, writer, time.time()))
     else:
         writer.close()
 

@@ -19,28 +19,40 @@ BELAY = os.environ.get("BELAY_EXECUTABLE") or os.path.join(HERE, "../../build/de
 SHIM = os.environ.get("BELAY_SHIM") or os.path.join(os.path.dirname(BELAY), "../shim/belay-shim")
 
 APP = r'''
-import http.server, os, signal, socketserver, sys, threading, time
+import http.server, os, select, signal, socketserver, sys, threading, time
 mode = open("mode").read().split() if os.path.exists("mode") else ["ok"]
 release = open("RELEASE").read().strip()
 started = time.monotonic()
-served = 0
+first_pass = None
+dying = False
+connections = set()
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    def setup(self):
+        connections.add(self)
+        super().setup()
+    def finish(self):
+        connections.discard(self)
+        super().finish()
     def answer(self, status, text):
         body = text.encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-App-Release", release)
+        if dying: self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
     def do_GET(self):
+        global first_pass
         if self.path == "/healthz":
             if mode[0] == "unhealthy": return self.answer(500, "not well")
             if mode[0] == "sick-after" and time.monotonic() - started > float(mode[1]): return self.answer(500, "fell ill")
+            first_pass = first_pass or time.time()
             return self.answer(200, "well")
         if mode[0] == "errors": return self.answer(500, release + " broken")
         if self.path == "/env": return self.answer(200, "\n".join(f"{k}={v}" for k, v in sorted(os.environ.items())))
+        if self.path == "/first-pass": return self.answer(200, str(first_pass))
         if self.path == "/pid": return self.answer(200, str(os.getpid()))
         if self.path == "/crash": os._exit(3)
         self.answer(200, release + " ok\n")
@@ -56,10 +68,15 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 port = int(os.environ["PORT"]) if mode[0] != "elsewhere" else 0
 server = Server(("127.0.0.1", port), Handler)
+LAST_ANSWERS = 0.2  # seconds; below three probes, as it is its exit that must be seen
 def die():  # of a fault of its own, but without tearing a request that it has begun
+    global dying
+    dying = True
     server.shutdown()
+    while select.select([server.socket], [], [], 0)[0]: server._handle_request_noblock()
     server.server_close()
-    time.sleep(0.1)
+    end = time.monotonic() + LAST_ANSWERS
+    while connections and time.monotonic() < end: time.sleep(0.005)
     os._exit(7)
 if mode[0] == "dies": threading.Timer(float(mode[1]), die).start()
 def leave(*_): threading.Thread(target=server.shutdown, daemon=True).start()
@@ -123,13 +140,13 @@ class Repository:
         with open(path, "w") as file:
             file.write(text)
 
-    def commit(self, release, mode="ok", **files):
+    def commit(self, release, mode="ok", message=None, **files):
         self.write("RELEASE", release + "\n")
         self.write("mode", mode + "\n")
         for name, text in files.items():
             self.write(name, text)
         git("add", "-A", cwd=self.work)
-        git("commit", "-q", "-m", f"release {release}", cwd=self.work)
+        git("commit", "-q", "-m", message or f"release {release}", cwd=self.work)
         return git("rev-parse", "HEAD", cwd=self.work)
 
     def push(self, *arguments):
@@ -300,7 +317,7 @@ listen = ["127.0.0.1:{self.proxy_port}"]
 
     # --- a forge
     def deliver(self, app, repository, commit, ref="refs/heads/main", before=None, secret="s3cret-of-the-hook",
-                body=None, headers=None, delivery=None):
+                body=None, headers=None, delivery=None, source=None):
         if body is None:
             body = json.dumps({"ref": ref, "before": before or "0" * 40, "after": commit, "created": False, "deleted": False,
                                "forced": False, "head_commit": {"id": commit, "message": "push"}, "commits": [],
@@ -313,7 +330,7 @@ listen = ["127.0.0.1:{self.proxy_port}"]
         if secret is not None:
             sent["X-Hub-Signature-256"] = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
         sent.update(headers or {})
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=30, source_address=(source, 0) if source else None)
         connection.request("POST", f"/hooks/{app}", body, sent)
         answer = connection.getresponse()
         text = answer.read()
@@ -339,10 +356,10 @@ listen = ["127.0.0.1:{self.proxy_port}"]
         return body.split()[0] if status == 200 else f"status {status}"
 
     @contextlib.contextmanager
-    def users(self, rate=100, host="localhost", expect_failures=False):
-        """Open-loop load; afterwards `result` holds the verdict."""
+    def users(self, rate=100, host="localhost", expect_failures=False, events=None):
+        """Open-loop load; afterwards `result` holds the verdict. `events`: a file that gets the time of each release's first answer."""
         judge = subprocess.Popen([sys.executable, os.path.join(HERE, "judge.py"), str(self.proxy_port), str(rate), "--host",
-                                  host], stdout=subprocess.PIPE, text=True)
+                                  host, *(["--events", events] if events else [])], stdout=subprocess.PIPE, text=True)
         self.judges.append(judge)
         judge.stdout.readline()
         result = {}

@@ -2,9 +2,10 @@
 import json
 import os
 import shutil
+import signal
 import unittest
 
-from machine import TestCase, wait_for
+from machine import TestCase, free_ports, wait_for
 
 NODE = r'''
 const http = require("http"), fs = require("fs");
@@ -62,6 +63,46 @@ overlap = false
         self.assertEqual([len(running(n)) for n in ("web", "worker", "clock")], [2, 1, 1])
         self.assertFalse(os.path.exists(os.path.join(m.state, "shared/shop/twice")), "two schedulers ran at once")
 
+    def test_an_address_that_the_configuration_drops_is_closed_and_one_that_it_adds_is_opened(self):
+        m = self.machine
+        self.live("r1")
+        dropped, kept, added = m.proxy_port, *free_ports(2)
+
+        def listen(*ports):
+            with open(m.config) as file:
+                lines = file.read().splitlines()
+            addresses = ", ".join(f'"127.0.0.1:{port}"' for port in ports)
+            at = lines.index("[proxy]") + 1
+            lines[at] = f"listen = [{addresses}]"
+            with open(m.config, "w") as file:
+                file.write("\n".join(lines) + "\n")
+            m.cli("reload")
+
+        listen(dropped, kept)
+        m.proxy_port = kept
+        with m.users(rate=100):
+            self.assertEqual(m.get(port=dropped)[1].split()[0], "r1")
+            listen(kept, added)
+            self.assertEqual(m.get(port=added)[1].split()[0], "r1")
+            with self.assertRaises(ConnectionRefusedError):
+                m.get(port=dropped)
+            # A broken file says nothing of what is wanted.
+            with open(m.config) as file:
+                good = file.read()
+            with open(m.config, "w") as file:
+                file.write(good.replace("[proxy]\n", "[proxy]\nnonsense = 1\n").replace(f"127.0.0.1:{added}", "127.0.0.1:1"))
+            m.cli("reload", check=False)
+            self.assertEqual(m.get(port=added)[1].split()[0], "r1")
+            with open(m.config, "w") as file:
+                file.write(good)
+            # A proxy that its shim starts anew has what is asked for, and no more.
+            proxy = next(pid for pid, words in m.processes().items() if " proxy " in words and "belay-shim" not in words)
+        os.kill(proxy, signal.SIGKILL)
+        self.assertEqual(m.get(port=added, timeout=20)[1].split()[0], "r1")
+        self.assertEqual(m.get(port=kept)[1].split()[0], "r1")
+        with self.assertRaises(ConnectionRefusedError):
+            m.get(port=dropped)
+
     def test_a_node_application_switches_without_a_lost_request(self):
         m, r = self.machine, self.repository
         node = shutil.which("node")
@@ -76,7 +117,9 @@ overlap = false
     def test_a_release_is_read_only_and_what_is_shared_lives_on(self):
         m, r = self.machine, self.repository
         r.write("storage/seed.txt", "seeded\n")
-        r.write("app.py", open(os.path.join(r.work, "app.py")).read().replace(
+        with open(os.path.join(r.work, "app.py")) as file:
+            app = file.read()
+        r.write("app.py", app.replace(
             'print("serving', '''
 try:
     open("new-file", "w").close()
@@ -104,7 +147,9 @@ print("serving'''))
 
     def test_each_app_has_users_of_its_own(self):
         if os.geteuid() != 0:
-            self.assertIn("does not run as root", m_status(self.machine, self))
+            # What can't be otherwise is said.
+            self.live("r1")
+            self.assertIn("not root: builds and apps run as this user", self.machine.tail(400))
             return
         m = self.machine
         self.live("r1")
@@ -117,11 +162,6 @@ print("serving'''))
         self.assertEqual(os.stat(release).st_mode & 0o222, 0)
         for closed in ("secrets", "run", "live", "proxy", "belay.db"):
             self.assertEqual(os.stat(os.path.join(m.state, closed)).st_mode & 0o077, 0, closed)
-
-
-def m_status(machine, case):
-    case.live("r1")
-    return machine.tail(400) + json.dumps(machine.json("status"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 // An engine that remembers what it was asked and answers what a test has laid out.
 #pragma once
 
+#include <belay/async/event.hpp>
 #include <belay/engine/api.hpp>
 
 #include <list>
@@ -18,7 +19,9 @@ class FakeApi : public engine::Api {
     std::map<std::string, engine::HookSettings> hooks;
     engine::HookAnswer hook_answer{202, DeliveryId{3}, DeploymentId{12}, domain::Decision::queued,
                                    ""};
-    std::optional<Error> failure;  // of every act and of submit
+    std::optional<Error> failure;      // of every act and of submit
+    std::function<void()> on_act;      // called when something is asked
+    async::Event* wait_for = nullptr;  // deploy answers when it is set
     engine::ServerStatus status{"0.1.0", {}, 1, 0, true, {}, false, "/state", {}, ""};
     std::map<std::string, engine::AppView> views;
     std::map<std::int64_t, engine::DeploymentView> deployment_views;
@@ -128,9 +131,10 @@ class FakeApi : public engine::Api {
         std::vector<domain::Release> all{release};
         co_return all;
     }
-    Task<Result<std::vector<std::string>>> why(std::string what) override {
-        std::vector<std::string> lines{"asked about " + what};
-        co_return lines;
+    Task<Result<engine::Explanation>> why(std::string what) override {
+        engine::Explanation explanation;
+        explanation.answer = "asked about " + what;
+        co_return explanation;
     }
     Task<Result<std::vector<engine::LogSource>>> stage_logs(DeploymentId id,
                                                             std::string stage) override {
@@ -161,8 +165,11 @@ class FakeApi : public engine::Api {
     }
 
     Task<Result<engine::Accepted>> deploy(std::string app, engine::DeployRequest request) override {
-        co_return accept("deploy " + app + " ref=" + request.ref + " commit=" + request.commit +
-                         " force=" + (request.force ? "yes" : "no") + " by=" + request.by);
+        auto accepted =
+            accept("deploy " + app + " ref=" + request.ref + " commit=" + request.commit +
+                   " force=" + (request.force ? "yes" : "no") + " by=" + request.by);
+        if (wait_for) co_await wait_for->wait();
+        co_return accepted;
     }
     Task<Result<engine::Accepted>> rollback(std::string app,
                                             engine::RollbackRequest request) override {
@@ -197,6 +204,12 @@ class FakeApi : public engine::Api {
     Task<Result<void>> remove(std::string app, bool purge, std::string by) override {
         co_return act("remove " + app + " purge=" + (purge ? "yes" : "no") + " by=" + by);
     }
+    Task<Result<std::string>> test_channel(std::string channel) override {
+        note("test " + channel);
+        if (channel != "ops")
+            co_return Error{Errc::not_found, "there is no channel \"" + channel + "\""};
+        co_return std::string("answered 200");
+    }
     Task<Result<engine::ReloadReport>> reload() override {
         note("reload");
         if (failure) co_return *failure;
@@ -220,7 +233,10 @@ class FakeApi : public engine::Api {
     static Error no_app(const std::string& name) {
         return Error{Errc::not_found, "there is no app \"" + name + "\""};
     }
-    void note(std::string text) { asked.push_back(std::move(text)); }
+    void note(std::string text) {
+        asked.push_back(std::move(text));
+        if (on_act) on_act();
+    }
     Result<void> act(std::string text) {
         note(std::move(text));
         if (failure) return *failure;

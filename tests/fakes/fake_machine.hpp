@@ -3,6 +3,7 @@
 #pragma once
 
 #include <belay/engine/engine.hpp>
+#include <belay/ports/tag_order.hpp>
 
 #include <algorithm>
 #include <functional>
@@ -20,7 +21,39 @@ struct FakeMachine {
     // git
     std::string tip = std::string(40, 'a');
     std::set<std::string> commits{std::string(40, 'a')};
+    std::vector<std::string> history{std::string(40, 'a')};  // of main, oldest first
+    std::map<std::string, std::string> messages;             // by commit; else "a change"
+    std::map<std::string, std::string> tags;                 // name -> commit
+    bool branch_gone = false;
+    ports::Changes changes{{"src/main.c"}, true};  // from any commit to any other
+    std::optional<ports::SourceError> changes_error;
     std::optional<ports::SourceError> fetch_error;
+    std::optional<ports::SourceError> tips_error;
+    std::vector<TimePoint> polls;  // when the server was asked for its tips
+
+    void commit_to_main(const std::string& commit) {
+        tip = commit;
+        commits.insert(commit);
+        std::erase(history, commit);
+        history.push_back(commit);
+    }
+    // The branch as if `gone` had never been pushed.
+    void force_push(const std::string& commit, const std::string& gone) {
+        std::erase(history, gone);
+        commits.erase(gone);
+        commit_to_main(commit);
+    }
+    // Its place in the branch's history; -1: none.
+    int age(const std::string& commit) const {
+        auto at = std::find(history.begin(), history.end(), commit);
+        return at == history.end() ? -1 : static_cast<int>(at - history.begin());
+    }
+    std::string newest_tag() const {
+        std::string newest;
+        for (const auto& [name, commit] : tags)
+            if (newest.empty() || ports::compare_tags(newest, name) < 0) newest = name;
+        return newest;
+    }
 
     // stages: name -> how it ends; all others pass
     std::map<std::string, ports::StageOutcome> outcomes;
@@ -41,6 +74,8 @@ struct FakeMachine {
     std::uint16_t next_port = 20'000;
     std::set<std::string> sick_commits;       // their health check fails
     std::set<std::string> not_owner_commits;  // somebody else listens on their port
+
+    std::uint64_t free_bytes = std::uint64_t{1} << 40;
 
     // proxy
     std::map<std::string, ports::Route> routes;
@@ -74,40 +109,74 @@ struct FakeMachine {
 
 class FakeSource : public ports::Source {
   public:
-    explicit FakeSource(FakeMachine& machine) : machine_(machine) {}
+    FakeSource(FakeMachine& machine, const async::Timers& timers)
+        : machine_(machine), timers_(timers) {}
 
     Task<ports::SourceResult<ports::Fetched>> fetch(ports::FetchJob job, async::Cancel) override {
         if (machine_.fetch_error) co_return *machine_.fetch_error;
         ports::Fetched fetched;
-        fetched.commit = job.wanted.commit.empty() ? machine_.tip : job.wanted.commit;
-        if (!machine_.commits.contains(fetched.commit))
-            co_return ports::SourceError{ports::SourceReason::sha_unavailable, "no such commit",
-                                         false};
-        fetched.tip = machine_.tip;
-        fetched.is_tip = fetched.commit == machine_.tip;
-        fetched.on_branch = true;
-        fetched.branch = "main";
-        fetched.ref = "refs/heads/main";
+        const auto& wanted = job.wanted;
+        fetched.tag =
+            wanted.tag.empty() && !wanted.tag_pattern.empty() ? machine_.newest_tag() : wanted.tag;
+        if (fetched.tag.empty()) {
+            if (machine_.branch_gone) co_return unavailable("there is no branch");
+            fetched.branch = "main";
+            fetched.ref = "refs/heads/main";
+            fetched.tip = machine_.tip;
+        } else {
+            if (!machine_.tags.contains(fetched.tag)) co_return unavailable("there is no tag");
+            fetched.ref = "refs/tags/" + fetched.tag;
+            fetched.tip = machine_.tags.at(fetched.tag);
+            if (!wanted.tag_pattern.empty()) fetched.newest_tag = machine_.newest_tag();
+        }
+        fetched.commit = wanted.commit.empty() ? fetched.tip : wanted.commit;
+        if (!machine_.commits.contains(fetched.commit)) co_return unavailable("no such commit");
+        fetched.is_tip = fetched.commit == fetched.tip;
+        fetched.on_branch =
+            fetched.branch.empty() ? fetched.is_tip : machine_.age(fetched.commit) >= 0;
+        const auto age = machine_.age(fetched.commit);
+        const auto live = machine_.age(job.live);
+        fetched.in_live = age >= 0 && live >= age;
+        for (const auto& other : job.others)
+            if (machine_.age(other) > live && machine_.age(other) <= age)
+                fetched.others.push_back({other, message(other)});
         fetched.author_name = "Ada";
-        fetched.subject = "a change";
+        fetched.subject = message(fetched.commit);
         co_return fetched;
     }
     Task<ports::SourceResult<ports::Exported>> export_tree(ports::ExportJob,
                                                            async::Cancel) override {
         co_return ports::Exported{};
     }
-    Task<ports::SourceResult<std::vector<ports::Tip>>> tips(ports::TipsJob,
+    Task<ports::SourceResult<std::vector<ports::Tip>>> tips(ports::TipsJob job,
                                                             async::Cancel) override {
-        std::vector<ports::Tip> tips{{"refs/heads/main", machine_.tip}};
+        machine_.polls.push_back(timers_.now());
+        if (machine_.tips_error) co_return *machine_.tips_error;
+        std::vector<ports::Tip> tips;
+        if (!job.branch.empty() && !machine_.branch_gone)
+            tips.push_back({"refs/heads/main", machine_.tip});
+        if (!job.tag_pattern.empty())
+            for (const auto& [name, commit] : machine_.tags)
+                tips.push_back({"refs/tags/" + name, commit});
         co_return tips;
     }
     Task<ports::SourceResult<ports::Changes>> changed_paths(ports::ChangesJob,
                                                             async::Cancel) override {
-        co_return ports::Changes{};
+        if (machine_.changes_error) co_return *machine_.changes_error;
+        co_return machine_.changes;
     }
 
   private:
+    static ports::SourceError unavailable(std::string message) {
+        return {ports::SourceReason::sha_unavailable, std::move(message), false};
+    }
+    std::string message(const std::string& commit) const {
+        auto own = machine_.messages.find(commit);
+        return own == machine_.messages.end() ? "a change" : own->second;
+    }
+
     FakeMachine& machine_;
+    const async::Timers& timers_;
 };
 
 class FakeStages : public ports::Stages {
@@ -206,7 +275,10 @@ class FakeReleases : public ports::Releases {
         return std::string("/logs");
     }
     Task<Result<void>> purge(std::string) override { co_return Result<void>{}; }
-    Result<void> check_free(std::uint64_t) const override { return {}; }
+    Result<void> check_free(std::uint64_t reserve) const override {
+        if (machine_.free_bytes >= reserve) return {};
+        return Error{Errc::disk_full, "the disk is nearly full"};
+    }
 
   private:
     FakeMachine& machine_;
@@ -394,12 +466,17 @@ class FakeConfigSource : public ports::ConfigSource {
   public:
     domain::ServerConfig server;
     std::vector<domain::AppConfig> apps;
+    bool broken = false;  // the apps' files have an error
 
     ports::LoadedConfig load() override {
         ports::LoadedConfig loaded;
         loaded.server = server;
-        for (const auto& app : apps)
+        for (const auto& app : apps) {
             loaded.apps.push_back({app.name, app.name + ".toml", app, {}});
+            if (!broken) continue;
+            loaded.apps.back().config.reset();
+            loaded.apps.back().complaints = {{app.name + ".toml", 3, 1, "unknown key", false}};
+        }
         return loaded;
     }
     std::string encode(const domain::AppConfig& config) const override {

@@ -35,9 +35,16 @@ struct FakeDisk {
     std::map<std::int64_t, domain::EventRecord> events;
     std::map<std::pair<std::string, std::string>, ports::RefSeen> refs_seen;
     std::map<std::string, std::string> configs;
+    std::map<std::int64_t, domain::Token> tokens;
+    std::map<std::int64_t, domain::AuditEntry> audit;
+    std::map<std::pair<std::string, std::string>, ports::PutAnswer> answers;  // by scope and key
+    std::map<std::int64_t, ports::Outgoing> outbox;
     std::int64_t last_deployment = 0;
     std::int64_t last_delivery = 0;
     std::int64_t last_event = 0;
+    std::int64_t last_token = 0;
+    std::int64_t last_audit = 0;
+    std::int64_t last_outgoing = 0;
 };
 
 class FakeStore : public ports::Store {
@@ -209,6 +216,59 @@ class FakeStore : public ports::Store {
         co_return found;
     }
 
+    Task<Result<std::vector<domain::Token>>> tokens() override {
+        co_await turn();
+        if (closed_) co_return closed();
+        std::vector<domain::Token> found;
+        for (const auto& [id, token] : disk_->tokens)
+            found.push_back(token);
+        std::sort(found.begin(), found.end(),
+                  [](const auto& a, const auto& b) { return a.name < b.name; });
+        co_return found;
+    }
+    Task<Result<std::vector<domain::AuditEntry>>> audit(ports::Page page) override {
+        return newest_first(&FakeDisk::audit, page.limit,
+                            [=](const auto& entry) { return on_page(entry.id, page); });
+    }
+    Task<Result<std::optional<ports::PutAnswer>>> answer(std::string scope, std::string key,
+                                                         TimePoint now) override {
+        co_await turn();
+        if (closed_) co_return closed();
+        auto found = value_of(disk_->answers, std::pair(scope, key));
+        if (found && found->at < now - ports::kAnswersAge) found.reset();
+        co_return found;
+    }
+    Task<Result<std::vector<ports::Destination>>> waiting_destinations() override {
+        co_await turn();
+        if (closed_) co_return closed();
+        std::set<ports::Destination> found;
+        for (const auto& [id, row] : disk_->outbox)
+            if (row.state == ports::OutgoingState::waiting)
+                found.insert({row.kind, row.destination});
+        co_return std::vector<ports::Destination>(found.begin(), found.end());
+    }
+    Task<Result<std::vector<ports::Outgoing>>> waiting_outgoing(ports::Destination destination,
+                                                                int limit) override {
+        co_await turn();
+        if (closed_) co_return closed();
+        std::vector<ports::Outgoing> found;
+        for (const auto& [id, row] : disk_->outbox)
+            if (row.state == ports::OutgoingState::waiting && row.kind == destination.kind &&
+                row.destination == destination.name && static_cast<int>(found.size()) < limit)
+                found.push_back(row);
+        co_return found;
+    }
+    Task<Result<TimePoint>> last_sent(ports::Destination destination, std::string key) override {
+        co_await turn();
+        if (closed_) co_return closed();
+        TimePoint last{};
+        for (const auto& [id, row] : disk_->outbox)
+            if (row.state == ports::OutgoingState::sent && row.kind == destination.kind &&
+                row.destination == destination.name && row.key == key)
+                last = std::max(last, row.finished_at);
+        co_return last;
+    }
+
     Task<Result<std::int64_t>> prune(TimePoint before, int keep_newest) override {
         co_await turn();
         if (closed_) co_return closed();
@@ -235,6 +295,10 @@ class FakeStore : public ports::Store {
         });
         count += erase(disk.runs, [&](const auto& run) {
             return run.ended_at > TimePoint{} && run.ended_at < before;
+        });
+        count += erase(disk.audit, [&](const auto& entry) { return entry.at < before; });
+        count += erase(disk.outbox, [&](const auto& row) {
+            return row.finished_at > TimePoint{} && row.finished_at < before;
         });
         co_return count;
     }
@@ -401,6 +465,39 @@ class FakeStore : public ports::Store {
             committed.event_ids.push_back(event.id);
             return {};
         }
+        Result<void> operator()(const ports::AddOutgoing& write) const {
+            auto row = write.outgoing;
+            auto same_place = [&](const ports::Outgoing& other) {
+                return other.kind == row.kind && other.destination == row.destination;
+            };
+            if (write.once &&
+                std::any_of(disk.outbox.begin(), disk.outbox.end(), [&](const auto& other) {
+                    return same_place(other.second) && other.second.key == row.key;
+                }))
+                return {};
+            row.id = ++disk.last_outgoing;
+            disk.outbox[row.id] = row;
+            int waiting = 0;
+            for (auto at = disk.outbox.rbegin(); at != disk.outbox.rend(); ++at) {
+                auto& other = at->second;
+                if (!same_place(other) || other.state != ports::OutgoingState::waiting ||
+                    ++waiting <= ports::kOutgoingKept)
+                    continue;
+                other.state = ports::OutgoingState::dropped;
+                other.finished_at = row.created_at;
+                other.last_error =
+                    "more than " + std::to_string(ports::kOutgoingKept) + " were waiting";
+            }
+            return {};
+        }
+        Result<void> operator()(const ports::PutOutgoing& write) const {
+            auto at = disk.outbox.find(write.outgoing.id);
+            if (at == disk.outbox.end())
+                return Error{Errc::not_found, "message " + std::to_string(write.outgoing.id) +
+                                                  " is not in the outbox"};
+            at->second = write.outgoing;
+            return {};
+        }
         Result<void> operator()(const ports::PurgeApp& write) const {
             auto of_app = [&](const auto& row) { return row.app == write.app; };
             std::set<std::string> ours;
@@ -420,9 +517,65 @@ class FakeStore : public ports::Store {
             erase(disk.releases, of_app);
             erase(disk.runs, of_app);
             erase(disk.events, of_app);
+            erase(disk.outbox, of_app);
             std::erase_if(disk.refs_seen,
                           [&](const auto& row) { return row.first.first == write.app; });
             disk.apps.erase(write.app);
+            return {};
+        }
+
+        Result<void> operator()(const ports::AddToken& write) const {
+            for (const auto& [id, other] : disk.tokens)
+                if (other.name == write.token.name)
+                    return Error{Errc::conflict, "there is a token " + other.name + " already"};
+            auto token = write.token;
+            token.id = ++disk.last_token;
+            disk.tokens[token.id] = token;
+            committed.access_ids.push_back(token.id);
+            return {};
+        }
+        Result<void> operator()(const ports::PutTokenUse& write) const {
+            auto at = disk.tokens.find(write.token);
+            if (at == disk.tokens.end()) return {};
+            at->second.last_used_at = write.at;
+            at->second.last_used_from = write.from;
+            return {};
+        }
+        Result<void> operator()(const ports::RemoveToken& write) const {
+            disk.tokens.erase(write.token);
+            return {};
+        }
+        Result<void> operator()(const ports::AddAudit& write) const {
+            auto entry = write.entry;
+            entry.id = ++disk.last_audit;
+            disk.audit[entry.id] = entry;
+            disk.audit.erase(entry.id - ports::kAuditKept);
+            committed.access_ids.push_back(entry.id);
+            return {};
+        }
+        Result<void> operator()(const ports::EndAudit& write) const {
+            auto at = disk.audit.find(write.entry);
+            if (at == disk.audit.end()) return {};
+            at->second.status_code = write.status_code;
+            at->second.outcome = write.outcome;
+            return {};
+        }
+        Result<void> operator()(const ports::PutAnswer& write) const {
+            disk.answers[{write.scope, write.key}] = write;
+            erase(disk.answers,
+                  [&](const auto& row) { return row.at < write.at - ports::kAnswersAge; });
+            std::vector<TimePoint> times;
+            for (const auto& [key, row] : disk.answers)
+                if (row.scope == write.scope) times.push_back(row.at);
+            if (times.size() <= ports::kAnswersKept) return {};
+            std::sort(times.rbegin(), times.rend());
+            auto oldest = times[ports::kAnswersKept - 1];
+            erase(disk.answers,
+                  [&](const auto& row) { return row.scope == write.scope && row.at < oldest; });
+            return {};
+        }
+        Result<void> operator()(const ports::RemoveAnswer& write) const {
+            disk.answers.erase({write.scope, write.key});
             return {};
         }
 

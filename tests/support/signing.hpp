@@ -1,10 +1,11 @@
-// Signs as senders do, by OpenSSL's one-shot HMAC: shares no code with what is tested.
+// Signs as senders do, by OpenSSL's one-shot functions: shares no code with what is tested.
 #pragma once
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
 #include <array>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -48,6 +49,34 @@ inline std::string standard_signature(std::string_view key, const std::string& i
                                       const std::string& timestamp, const std::string& body) {
     return "v1," + base64(hmac(EVP_sha256(), key, id + "." + timestamp + "." + body));
 }
+
+// An Ed25519 key pair of its own for each instance.
+class Ed25519 {
+  public:
+    // base64 of the raw key
+    std::string public_key() const {
+        std::array<unsigned char, 32> raw{};
+        std::size_t length = raw.size();
+        EVP_PKEY_get_raw_public_key(key_.get(), raw.data(), &length);
+        return base64({reinterpret_cast<const char*>(raw.data()), length});
+    }
+
+    // base64
+    std::string sign(std::string_view message) const {
+        std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
+                                                                        &EVP_MD_CTX_free);
+        std::array<unsigned char, 64> raw{};
+        std::size_t length = raw.size();
+        EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key_.get());
+        EVP_DigestSign(context.get(), raw.data(), &length,
+                       reinterpret_cast<const unsigned char*>(message.data()), message.size());
+        return base64({reinterpret_cast<const char*>(raw.data()), length});
+    }
+
+  private:
+    std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key_{
+        EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"), &EVP_PKEY_free};
+};
 
 inline std::string form_encoded(std::string_view json) {
     constexpr std::string_view kDigits = "0123456789ABCDEF";

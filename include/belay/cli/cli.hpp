@@ -5,6 +5,7 @@
 #include <belay/base/error.hpp>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,7 @@ struct InitOptions {
     std::string url;  // as given, a directory too; empty: not given
     std::string name;
     std::string branch;
+    std::string forge;  // a name of `[webhook] forge`; empty: told by the address
     bool json = false;
 };
 
@@ -42,6 +44,38 @@ struct HookPlan {
     std::string url;          // http://127.0.0.1:8080/hooks/shop
     std::string secret_file;  // absolute
     std::string poll;         // "5m"; empty: polling is off
+};
+
+// How one attempt to deliver a ping went, as far as it came.
+struct PingTry {
+    enum class Hop { name, connect, tls, answer, done };
+    std::string url;
+    Hop failed_at = Hop::done;
+    std::string error;         // of the hop that it failed at
+    bool timed_out = false;    // it failed by waiting in vain
+    bool certificate = false;  // TLS failed as the certificate is not to be trusted
+    std::string peer;          // "203.0.113.5:443"; empty: no connection
+    int status = 0;
+    std::string server;    // the header Server
+    std::string location;  // of a redirection
+    std::string body;      // its beginning
+    int milliseconds = 0;  // until the answer
+};
+
+// A signed ping by the public URL, and where that failed by the daemon's own address.
+struct HookTest {
+    std::string app;
+    std::string forge;        // by whose scheme it was signed: "github", "auto"
+    std::string id;           // in the inbox; empty: this forge's pings can't be found there
+    bool is_signed = true;    // false: only the forge itself has the key
+    std::string config_file;  // belay.toml
+    std::string public_url;   // empty: none is configured, and nothing was tried by it
+    std::string expose;       // [server] expose
+    std::string listen;       // "127.0.0.1:8080"
+    std::vector<std::string> proxy_listen;
+    PingTry outside;
+    std::string inside_id;
+    std::optional<PingTry> inside;
 };
 
 // The commands and facts that belong to other modules. Every member must be set. The functions that
@@ -62,6 +96,9 @@ struct Locals {
         secrets_file;
     // Errc::not_found: no app file of that name, or no hook secret.
     std::function<Result<HookPlan>(const std::string& config, const std::string& app)> hook_plan;
+    // Sends the pings. Errc::not_found: no app file of that name, or no hook secret; invalid: its
+    // secret can't be read.
+    std::function<Result<HookTest>(const std::string& config, const std::string& app)> hook_test;
 };
 
 // Runs one command line; returns the exit code. Reads BELAY_SOCKET, BELAY_CONFIG, NO_COLOR, TERM

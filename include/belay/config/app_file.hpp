@@ -10,6 +10,7 @@ struct AppFileDraft {
     std::string name;
     std::string repo;
     std::string branch = "main";
+    std::string forge;               // of [webhook]; empty: told by each delivery
     std::string stack;               // "Node.js (package.json)": for the comment; may be empty
     std::vector<std::string> build;  // commands, run one after the other
     std::vector<std::string> test;   // likewise

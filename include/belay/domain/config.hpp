@@ -227,8 +227,21 @@ struct PortRange {
 // One [notify.NAME] of belay.toml.
 struct Channel {
     std::string name;
-    std::string type;  // slack discord teams matrix ntfy webhook email exec
-    std::optional<SecretRef> url;
+    std::string type;                   // slack discord teams matrix ntfy webhook email exec
+    std::optional<SecretRef> url;       // slack discord teams webhook; of ntfy the server's
+    std::optional<SecretRef> secret;    // webhook: "whsec_...", what its requests are signed with
+    std::string homeserver;             // matrix
+    std::string room;                   // matrix: "!id:server"
+    std::optional<SecretRef> token;     // matrix, ntfy
+    std::optional<SecretRef> topic;     // ntfy: whoever knows it can read it
+    std::string server;                 // email: "host:port"
+    std::string security = "starttls";  // email: starttls tls none
+    std::string from;                   // email
+    std::vector<std::string> to;        // email
+    std::string username;               // email
+    std::optional<SecretRef> password;  // email
+    Command run;                        // exec
+    std::string ca;                     // a private CA's file, of all that speak TLS
 
     bool operator==(const Channel&) const = default;
 };
@@ -262,6 +275,8 @@ struct ServerConfig {
 
     bool metrics = true;
     std::vector<Channel> channels;  // by name
+    // [defaults.notify]: who is told of what belongs to no app.
+    std::map<std::string, std::vector<std::string>> notify;
 
     bool operator==(const ServerConfig&) const = default;
 };

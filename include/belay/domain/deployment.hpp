@@ -3,6 +3,7 @@
 
 #include <belay/base/id.hpp>
 #include <belay/base/time.hpp>
+#include <belay/domain/rule.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -129,6 +130,7 @@ struct Deployment {
     bool force = false;
     State state = State::queued;
     Failure failure;
+    Rule rule = Rule::none;      // of an end that is neither success nor failure
     ReleaseNumber release = 0;   // reserved when queued; of Plan::restart the target
     ReleaseNumber source = 0;    // of Plan::copy: the sealed release whose files are taken
     ReleaseNumber previous = 0;  // live when it was switched; the fallback. 0: none
@@ -148,6 +150,7 @@ struct Deployment {
     TimePoint started_at{};   // left the queue
     TimePoint switched_at{};  // switch committed
     TimePoint finished_at{};
+    TimePoint expires_at{};  // awaiting_approval: when it is canceled; 0: does not wait
     std::optional<std::int64_t> overhead_ms;
 
     bool operator==(const Deployment&) const = default;

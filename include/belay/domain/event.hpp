@@ -12,7 +12,7 @@ namespace belay::domain {
 struct EventRecord {
     std::int64_t id = 0;  // autoincrement, the SSE id
     TimePoint at{};
-    std::string type;  // "deployment", "app", "delivery", "run", "config"
+    std::string type;  // "deployment", "app", "delivery", "run", "config", "server"
     std::string app;
     DeploymentId deployment;  // 0: none
     std::string text;         // one line for a person

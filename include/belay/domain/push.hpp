@@ -4,6 +4,7 @@
 
 #include <belay/base/id.hpp>
 #include <belay/base/time.hpp>
+#include <belay/domain/rule.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -43,6 +44,9 @@ struct Repository {
     std::string web_url;
     std::string clone_http;
     std::string clone_ssh;
+    // What the forge's convention makes of the rest, where the body has no addresses to clone from.
+    std::string derived_http = {};
+    std::string derived_ssh = {};
 
     bool operator==(const Repository&) const = default;
 };
@@ -56,6 +60,10 @@ struct Push {
     std::vector<Change> changes;
     std::string pusher;
     std::string head_message;  // first line
+    std::string note;          // what a person should know of a delivery that names no change
+    // False where whoever has seen one delivery can send another body with it (Gitee): then it says
+    // no more than that something happened.
+    bool body_authentic = true;
 };
 
 enum class Decision { queued, ignored, duplicate, rejected };
@@ -72,8 +80,10 @@ struct Delivery {
     TimePoint received_at{};
     int status_code = 0;
     Decision decision = Decision::ignored;
-    std::string reason;
+    Rule rule = Rule::none;
+    std::string reason;       // the rule in words
     DeploymentId deployment;  // 0: none
+    DeliveryId replay_of;     // that of which this is a repetition; 0: none
     PushKind kind = PushKind::other;
     std::string repository;  // full name
     std::vector<Change> changes;

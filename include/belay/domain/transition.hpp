@@ -31,9 +31,10 @@ inline constexpr int kEventKindCount = 18;
 
 struct Event {
     EventKind kind = EventKind::picked;
-    Failure failure;    // of failed
-    DeploymentId by;    // of supersede
-    bool warm = false;  // of picked: the release still runs and was healthy a moment ago
+    Failure failure;         // of failed; its detail also of cancel, reject and supersede
+    Rule rule = Rule::none;  // of cancel and supersede, where no person asked
+    DeploymentId by;         // of supersede
+    bool warm = false;       // of picked: the release still runs and was healthy a moment ago
     bool already_live =
         false;  // of picked: the rollback's target has the traffic, as its bake was ended
     bool copy =

@@ -41,6 +41,15 @@ struct LiveView {
     std::string health;  // healthy, unhealthy, flapping, unknown, unverified
 };
 
+// How polling goes; since the daemon was started.
+struct PollView {
+    TimePoint last_at{};  // 0: not yet
+    TimePoint next_at{};
+    std::string tip;    // of the followed branch, else of the newest tag, when it was last reached
+    int failures = 0;   // in a row; each makes the pause longer
+    std::string error;  // of the last one
+};
+
 struct AppView {
     std::string name;
     domain::AppState state = domain::AppState::none;
@@ -57,6 +66,8 @@ struct AppView {
     std::string file;
     std::string repo;
     std::string branch;
+    std::string tags;
+    std::optional<PollView> poll;   // none: polling is off
     std::vector<std::string> urls;  // where it answers
 };
 
@@ -137,6 +148,27 @@ struct OneOff {
     std::vector<std::string> argv;
 };
 
+// One thing that happened on the way from a delivery to its outcome.
+struct WhyStep {
+    TimePoint at{};       // 0: has no time of its own
+    std::string kind;     // delivery, decision, deployment, stage, waits, end, live, polling
+    std::string subject;  // w88, d12, the stage's name; empty: belongs to the step before
+    std::string state;    // decision, state or outcome, one word
+    domain::Rule rule = domain::Rule::none;
+    std::string text;                // a sentence or less, for people
+    std::vector<std::string> lines;  // what belongs below it: the end of a log, a probe's answer
+};
+
+// `belay why`: the answer, how it came to that, and what one can do now.
+struct Explanation {
+    std::string app;  // empty: of no one app
+    std::string commit;
+    std::string ref;
+    std::string answer;  // in one sentence
+    std::vector<WhyStep> steps;
+    std::vector<std::string> next;  // commands and deeds, one line each
+};
+
 // Subscribers see every event after it is durable, on the loop, in order.
 using EventSink = std::function<void(const domain::EventRecord&)>;
 
@@ -169,9 +201,10 @@ class Api {
                                                                       ports::Page page) = 0;
     virtual Task<Result<DeploymentView>> deployment(DeploymentId id) = 0;
     virtual Task<Result<std::vector<domain::Release>>> releases(std::string app) = 0;
-    // Sentences from the delivery to the outcome, one line each; for a commit prefix, a delivery or
-    // a deployment.
-    virtual Task<Result<std::vector<std::string>>> why(std::string what) = 0;
+    // From the delivery to the outcome, of a commit or its beginning, a delivery or a deployment.
+    // What is not in the record is answered as well, by what is known of the apps; Errc::invalid:
+    // it is none of the three.
+    virtual Task<Result<Explanation>> why(std::string what) = 0;
     // stage empty: all of the deployment's stages in order.
     virtual Task<Result<std::vector<LogSource>>> stage_logs(DeploymentId id, std::string stage) = 0;
     // The live release's processes; process empty: all.
@@ -196,6 +229,8 @@ class Api {
     virtual Task<Result<Accepted>> start(std::string app, std::string by) = 0;
     virtual Task<Result<void>> remove(std::string app, bool purge, std::string by) = 0;
     virtual Task<Result<ReloadReport>> reload() = 0;
+    // A test alert, now; what the channel's server answered.
+    virtual Task<Result<std::string>> test_channel(std::string channel) = 0;
     // Ends the proxy and all live releases, then the daemon; returns when it has begun.
     virtual Task<Result<void>> shutdown() = 0;
     // Runs a command in the live release's directory and environment; output goes to `output` as it

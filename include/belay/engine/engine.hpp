@@ -4,7 +4,9 @@
 #include <belay/async/timers.hpp>
 #include <belay/engine/api.hpp>
 #include <belay/ports/config_source.hpp>
+#include <belay/ports/forge_directory.hpp>
 #include <belay/ports/health.hpp>
+#include <belay/ports/outbox.hpp>
 #include <belay/ports/releases.hpp>
 #include <belay/ports/runtime.hpp>
 #include <belay/ports/source.hpp>
@@ -32,6 +34,8 @@ struct World {
     ports::Traffic& traffic;
     ports::Prober& prober;
     ports::ConfigSource& config;
+    ports::Outbox* outbox = nullptr;                       // null: nobody is told of anything
+    const ports::ForgeDirectory* status_forges = nullptr;  // null: no forge is told of commits
 };
 
 struct EngineOptions {
@@ -46,7 +50,8 @@ struct EngineOptions {
 
 // What `app` does for the engine where the data plane's listeners are concerned.
 struct Hooks {
-    // Opens what the configuration asks for and isn't open yet; sentences for what could not be.
+    // Opens what the configuration asks for and isn't open yet, closes what it no longer asks for;
+    // sentences for what could not be done.
     std::function<Task<std::vector<std::string>>(domain::ServerConfig,
                                                  std::vector<std::string> app_listens)>
         open_listeners;
@@ -77,6 +82,8 @@ class Engine : public Api {
     // Stops taking work and waits for what must not be torn: acts in flight, not builds (their
     // shims end them).
     virtual Task<void> close() = 0;
+    // [status] token of the app's configuration in force. Errc::not_found: there is none.
+    virtual Result<Secret> status_token(const std::string& app) = 0;
 };
 
 std::unique_ptr<Engine> make_engine(World world, EngineOptions options, Hooks hooks);

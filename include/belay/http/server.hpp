@@ -1,7 +1,9 @@
-// The daemon's face: hooks on TCP, the API on the Unix socket (spec/interfaces.md §4, docs/api.md).
+// The daemon's face: hooks and the API, on TCP and the Unix socket (spec/interfaces.md §4,
+// docs/api.md).
 #pragma once
 
 #include <belay/async/task.hpp>
+#include <belay/base/address.hpp>
 #include <belay/base/time.hpp>
 #include <belay/engine/api.hpp>
 #include <belay/ports/forge.hpp>
@@ -18,15 +20,21 @@
 
 namespace belay::http {
 
-struct Options {
-    std::string spool;  // directory for hook bodies that don't fit into memory, as unlinked files
+// What belay.toml says and a reload may change.
+struct Settings {
     std::uint64_t hook_body = std::uint64_t{25} << 20;  // bytes, [limits] hook_body
-    std::optional<gid_t> deploy_group;                  // members may deploy over the Unix socket
+    std::vector<Cidr> trusted_proxies;                  // whose X-Forwarded-For is believed
+    std::string tls_cert;  // files; both empty: `listen` speaks plain HTTP
+    std::string tls_key;
+};
+
+struct Options : Settings {
+    std::string spool;  // directory for hook bodies that don't fit into memory, as unlinked files
+    std::optional<gid_t> deploy_group;  // members may deploy over the Unix socket
 
     // spec/decisions.md 27 and what reference/performance.md §1 measures; others only in tests.
     std::size_t connections = 512;
-    std::size_t reserved_for_socket = 32;  // of `connections`
-    std::size_t header_limit = 16 * 1024;
+    std::size_t reserved_for_socket = 32;                 // of `connections`
     std::size_t bodies_in_memory = std::size_t{8} << 20;  // of all requests together
     std::size_t parse_on_loop = 256 * 1024;               // longer JSON is read on a thread
     Millis header_timeout{10'000};
@@ -52,11 +60,12 @@ struct Listener {
 // Errc::not_found: no such group; forbidden: not ours to give.
 Result<gid_t> share_with_group(const std::string& socket, const std::string& group);
 
-// Loop thread only. `api` and `forges` must outlive stop().
+// Loop thread only. `api`, `forges` and `store` must outlive stop(). In the store lie tokens, the
+// audit and answers under an Idempotency-Key; null: the database can't be used.
 class Server {
   public:
     Server(boost::asio::any_io_executor executor, engine::Api& api, const ports::Forges& forges,
-           Options options);
+           ports::Store* store, Options options);
     ~Server();
 
     void start(const std::vector<Listener>& listeners);
@@ -64,8 +73,9 @@ class Server {
     // the rest. The engine must still answer meanwhile. Once.
     Task<void> stop(Millis deadline);
 
-    // [limits] hook_body after a reload: for requests that begin from now on.
-    void set_hook_body(std::uint64_t bytes);
+    // For connections and requests that begin from now on. The error, if any, is of the TLS files:
+    // the pair in force stays then.
+    Result<void> configure(Settings settings);
 
     struct Counts {
         std::size_t connections = 0;

@@ -31,9 +31,10 @@ class BodyCheck {
     virtual ~BodyCheck() = default;
 
     virtual void feed(std::string_view bytes) = 0;
-    // Once, after the last byte. Any of the secrets passes, in constant time, and the same work is
-    // done whatever the headers say. Errc::unauthorized for missing, malformed and wrong alike.
-    virtual Result<void> finish() = 0;
+    // Once, after the last byte, with all that was fed (Ed25519 can't be checked piece by piece).
+    // Any of the secrets passes, in constant time, and the same work is done whatever the headers
+    // say. Errc::unauthorized for missing, malformed and wrong alike.
+    virtual Result<void> finish(std::string_view body) = 0;
 };
 
 class Forge {
@@ -43,7 +44,8 @@ class Forge {
     virtual std::string_view name() const = 0;
     // Whether the request looks like this forge's (by its event header).
     virtual bool recognises(const HookRequest& request) const = 0;
-    // `head.body` is not looked at.
+    // `head.body` is not looked at. A secret that begins with "whpk_" is a public key: everybody
+    // may know it, so that it passes for nothing else.
     virtual std::unique_ptr<BodyCheck> check(const HookRequest& head,
                                              const std::vector<Secret>& secrets) const = 0;
     // Errc::invalid names what is malformed.

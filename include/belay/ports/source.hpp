@@ -78,7 +78,7 @@ struct SourceAccess {
 };
 
 // What is wanted: a branch's tip, one tag, or the newest version among the tags that fit; a commit
-// instead of the tip where `commit` is set.
+// instead of the tip where `commit` is set. With `tag` the pattern only asks for the newest's name.
 struct Wanted {
     std::string branch;
     std::string tag;
@@ -97,14 +97,27 @@ struct FetchJob {
     SourceAccess access;
     std::filesystem::path mirror;  // bare, created when missing
     Wanted wanted;
-    std::string directory;  // as in ExportJob: which submodules are needed
+    std::string live;                 // the commit that has the traffic; empty: none
+    std::vector<std::string> others;  // commits whose messages are wanted as well
+    std::string directory;            // as in ExportJob: which submodules are needed
     Submodules submodules = Submodules::automatic;
+};
+
+struct CommitMessage {
+    std::string commit;
+    std::string text;  // at most 8 KiB
+
+    bool operator==(const CommitMessage&) const = default;
 };
 
 struct Fetched {
     std::string commit;  // 40 hex digits; exactly what was wanted
-    std::string tip;     // of the branch, at this fetch; empty where no branch is wanted
+    std::string tip;     // of the branch or tag, at this fetch; empty where neither is wanted
     bool is_tip = false;
+    bool in_live = false;    // is, or is an ancestor of, FetchJob::live
+    std::string newest_tag;  // of Wanted::tag_pattern; empty: no tag fits
+    std::vector<CommitMessage>
+        others;              // those of FetchJob::others that `commit` has and live has not
     bool on_branch = false;  // reachable from the tip
     std::string ref;         // refs/heads/main, refs/tags/v1; empty for a bare commit
     std::string branch;

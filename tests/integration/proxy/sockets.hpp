@@ -44,6 +44,22 @@ class Socket {
         }
         return true;
     }
+    // The descriptor goes with the first byte.
+    bool send_with_descriptor(std::string_view bytes, int passed) const {
+        alignas(cmsghdr) char control[CMSG_SPACE(sizeof passed)] = {};
+        iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+        msghdr message{};
+        message.msg_iov = &piece;
+        message.msg_iovlen = 1;
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+        auto* part = CMSG_FIRSTHDR(&message);
+        part->cmsg_level = SOL_SOCKET;
+        part->cmsg_type = SCM_RIGHTS;
+        part->cmsg_len = CMSG_LEN(sizeof passed);
+        std::memcpy(CMSG_DATA(part), &passed, sizeof passed);
+        return ::sendmsg(fd_, &message, MSG_NOSIGNAL) == static_cast<long>(bytes.size());
+    }
     // -1: nothing within the time or an error; 0: the end.
     long receive(char* into, std::size_t size, int milliseconds = 10'000) const {
         pollfd wait{fd_, POLLIN, 0};

@@ -84,6 +84,7 @@ TEST(Switch, HundredsUnderLoadFailNoRequestAndCloseNoConnection) {
                 [&, keep, post] { ask_steadily(proxy, keep, post, current, done, seen); });
     auto control = proxy.control();
     constexpr int kSwitches = 300;
+    constexpr std::chrono::milliseconds pace{8};  // so that requests meet each release
     for (int i = 1; i <= kSwitches; ++i) {
         int release = 1000 + i;
         auto& next = release % 2 ? odd : even;
@@ -95,7 +96,7 @@ TEST(Switch, HundredsUnderLoadFailNoRequestAndCloseNoConnection) {
         control.send(json{{"id", i}, {"op", "route"}, {"route", route}}.dump() + "\n");
         ASSERT_TRUE(contains(control.receive_until("\n"), "\"ok\""));
         current = release;  // from the answer on, nobody may see an older one
-        std::this_thread::sleep_for(std::chrono::milliseconds(8));
+        std::this_thread::sleep_for(pace);
     }
     done = true;
     for (auto& client : clients)
@@ -141,9 +142,8 @@ TEST(Switch, DropsIdleConnectionsToTheOldReleaseAtOnce) {
     EXPECT_TRUE(contains(proxy.get("/"), "release 1"));
     EXPECT_EQ(one.open(), 2u);
     proxy.route(2, 2, {two.port()});
-    for (int i = 0; i < 100 && one.open() > 1; ++i)
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    EXPECT_EQ(one.open(), 1u) << "its idle timeout is four seconds";
+    EXPECT_TRUE(test::eventually([&] { return one.open() == 1; }, std::chrono::seconds(1)))
+        << "its idle timeout is four seconds";
     EXPECT_TRUE(contains(proxy.get("/"), "release 2"));
     waiting.close();
     one.stop();
@@ -233,6 +233,41 @@ TEST(Switch, KeepsTwoDrainingReleasesAtMost) {
         << "the oldest goes without being asked";
     streams[1].send("\x81\x02ok");
     EXPECT_EQ(streams[1].receive_until("ok"), "\x81\x02ok");
+}
+
+// The app goes on as if the client were still there; the client has ended its direction.
+Socket open_deaf_stream(const ProxyProcess& proxy, const Backend& backend) {
+    auto client = proxy.client();
+    client.send(
+        "GET /ws-deaf HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+        "Upgrade: raw\r\n\r\n");
+    EXPECT_TRUE(contains(client.receive_until("\r\n\r\n"), " 101 "));
+    client.finish_writing();
+    EXPECT_TRUE(test::eventually([&] { return backend.saw_end.load(); }));
+    return client;
+}
+
+TEST(Switch, EndsInOrderThoughAnAppIsDeafToItsClientsEnd) {
+    Backend backend(1);
+    ProxyProcess proxy;
+    proxy.route(1, 1, {backend.port()});
+    auto client = open_deaf_stream(proxy, backend);
+    proxy.terminate();
+    EXPECT_TRUE(test::eventually([&] {
+        proxy.terminate();
+        return proxy.ended();
+    }));
+}
+
+TEST(Switch, HoldsNothingForAHalfClosedClientThatVanishes) {
+    Backend backend(1);
+    ProxyProcess proxy;
+    proxy.route(1, 1, {backend.port()});
+    auto client = open_deaf_stream(proxy, backend);
+    linger hard{1, 0};
+    ::setsockopt(client.fd(), SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    client.close();
+    EXPECT_TRUE(proxy.counts(1, "open_streams", 0));
 }
 
 TEST(Switch, EndsStreamsOfAReplacedReleaseWithoutTheDaemonToo) {

@@ -1,3 +1,4 @@
+#include "support/eventually.hpp"
 #include "support/run_task.hpp"
 #include "support/temp_directory.hpp"
 
@@ -17,7 +18,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <thread>
 #include <unistd.h>
 
 namespace belay::stage {
@@ -31,16 +31,7 @@ bool is_running(pid_t pid) {
     return sys::start_time(pid).has_value();
 }
 
-// Waits with a deadline for what another process does.
-template <class Condition>
-bool eventually(Condition condition) {
-    auto deadline = Clock::now() + Seconds{15};
-    while (!condition()) {
-        if (Clock::now() > deadline) return false;
-        std::this_thread::sleep_for(Millis{5});
-    }
-    return true;
-}
+using test::eventually;
 
 class Stages : public ::testing::Test {
   protected:

@@ -467,7 +467,8 @@ TYPED_TEST(StoreContract, PurgingAnAppTakesAllItsRowsAndNoOthers) {
                ports::PutDelivery{sample_delivery(1)}, ports::PutDelivery{delivery},
                ports::PutRelease{release}, ports::PutRun{sample_run(1)},
                ports::PutApp{sample_app()}, ports::PutRefSeen{"shop", "r", "c", at(1)},
-               ports::AddEvent{sample_event("mine")}, ports::AddEvent{event}});
+               ports::AddEvent{sample_event("mine")}, ports::AddEvent{event},
+               ports::AddOutgoing{sample_outgoing("shop", "a")}});
     this->put({ports::PurgeApp{"shop"}, ports::AddEvent{sample_event("removed")}});
 
     auto& store = *this->store_;
@@ -479,6 +480,7 @@ TYPED_TEST(StoreContract, PurgingAnAppTakesAllItsRowsAndNoOthers) {
     EXPECT_FALSE(this->run(store.config("cafe")));
     EXPECT_TRUE(this->run(store.config("shared")));
     EXPECT_TRUE(this->run(store.config("apart")));
+    EXPECT_TRUE(this->run(store.waiting_destinations()).empty());
     auto snapshot = this->run(store.snapshot());
     EXPECT_TRUE(snapshot.apps.empty() && snapshot.open_runs.empty());
     auto events = this->run(store.events(0, 9, "", DeploymentId{}));
@@ -564,6 +566,157 @@ TYPED_TEST(StoreContract, PruningTakesDeliveriesEventsAndRunsByTheirTime) {
     ASSERT_EQ(events.size(), 2U);
     EXPECT_EQ(events[0].text + events[1].text, "14");
     EXPECT_EQ(this->run(store.snapshot()).open_runs.size(), 1U);
+}
+
+TYPED_TEST(StoreContract, TokensComeBackByNameUntilTheyAreRemoved) {
+    auto added =
+        this->put({ports::AddToken{sample_token("ci")}, ports::AddToken{sample_token("bot")}});
+    ASSERT_EQ(added.access_ids.size(), 2U);
+    auto taken = this->try_put({ports::AddToken{sample_token("ci")}});
+    ASSERT_FALSE(taken);
+    EXPECT_EQ(taken.error().code, Errc::conflict);
+    this->reopen();
+    auto& again = *this->store_;
+    auto tokens = this->run(again.tokens());
+    ASSERT_EQ(tokens.size(), 2U);
+    auto expected = sample_token("ci");
+    expected.id = added.access_ids[0];
+    EXPECT_EQ(tokens[0].name, "bot");
+    EXPECT_EQ(tokens[1], expected);
+
+    this->put({ports::PutTokenUse{expected.id, at(99), "socket"},
+               ports::PutTokenUse{12'345, at(1), "x"}, ports::RemoveToken{added.access_ids[1]}});
+    tokens = this->run(again.tokens());
+    ASSERT_EQ(tokens.size(), 1U);
+    EXPECT_EQ(tokens[0].last_used_at, at(99));
+    EXPECT_EQ(tokens[0].last_used_from, "socket");
+    // An id names one token for ever: keys and the audit go by it.
+    this->put({ports::RemoveToken{expected.id}});
+    EXPECT_GT(this->put({ports::AddToken{sample_token("ci")}}).access_ids[0], added.access_ids[1]);
+}
+
+TYPED_TEST(StoreContract, TheAuditIsReadNewestFirstAndPrunedWithHistory) {
+    auto first = this->put({ports::AddAudit{sample_entry("deploy")}}).access_ids[0];
+    auto late = sample_entry("run");
+    late.at = at(500);
+    late.status_code = 0;
+    late.outcome.clear();
+    auto second = this->put({ports::AddAudit{late}}).access_ids[0];
+    this->put(
+        {ports::EndAudit{second, 200, "exit code 3"}, ports::EndAudit{12'345, 200, "nobody"}});
+    this->reopen();
+    auto& store = *this->store_;
+    auto entries = this->run(store.audit({}));
+    ASSERT_EQ(entries.size(), 2U);
+    EXPECT_EQ(entries[0].id, second);
+    EXPECT_EQ(entries[0].status_code, 200);
+    EXPECT_EQ(entries[0].outcome, "exit code 3");
+    auto expected = sample_entry("deploy");
+    expected.id = first;
+    EXPECT_EQ(entries[1], expected);
+    EXPECT_EQ(this->run(store.audit({second, 5})).size(), 1U);
+    EXPECT_EQ(this->run(store.audit({0, 1})).size(), 1U);
+    EXPECT_EQ(this->prune_all(at(100), 100), 1);
+    entries = this->run(store.audit({}));
+    ASSERT_EQ(entries.size(), 1U);
+    EXPECT_EQ(entries[0].id, second);
+}
+
+TYPED_TEST(StoreContract, AnswersAreKeptForADayAndTheNewestOfEachCaller) {
+    constexpr auto kDay = ports::kAnswersAge;
+    ports::PutAnswer answer{"token 5", "k", "digest", 0, "", "", at(1'000)};
+    this->put({answer});
+    this->reopen();
+    auto& store = *this->store_;
+    EXPECT_EQ(this->run(store.answer("token 5", "k", at(1'000))), answer);
+    EXPECT_EQ(this->run(store.answer("token 6", "k", at(1'000))), std::nullopt);
+    answer.status_code = 202;
+    answer.content_type = "application/json";
+    answer.body = "{}";
+    this->put({answer});
+    EXPECT_EQ(this->run(store.answer("token 5", "k", at(1'000) + kDay)), answer);
+    EXPECT_EQ(this->run(store.answer("token 5", "k", at(1'001) + kDay)), std::nullopt);
+
+    std::vector<Write> many;
+    for (int i = 0; i < ports::kAnswersKept; ++i)
+        many.push_back(
+            ports::PutAnswer{"token 5", std::to_string(i), "", 200, "", "", at(2'000 + i)});
+    this->put(std::move(many));
+    EXPECT_EQ(this->run(store.answer("token 5", "k", at(3'000))), std::nullopt);
+    EXPECT_NE(this->run(store.answer("token 5", "0", at(3'000))), std::nullopt);
+    ports::PutAnswer other{"uid 0", "k", "", 200, "", "", at(2'500)};
+    this->put({other});
+    EXPECT_NE(this->run(store.answer("token 5", "0", at(3'000))), std::nullopt);
+    this->put({ports::RemoveAnswer{"uid 0", "k"}});
+    EXPECT_EQ(this->run(store.answer("uid 0", "k", at(3'000))), std::nullopt);
+}
+
+TYPED_TEST(StoreContract, TheOutboxKeepsWhatWaitsInOrderForEachDestination) {
+    const ports::Destination shop{ports::OutgoingKind::status, "shop"};
+    const ports::Destination ops{ports::OutgoingKind::alert, "ops"};
+    auto alert = sample_outgoing("ops", "c");
+    alert.kind = ports::OutgoingKind::alert;
+    this->put({ports::AddOutgoing{sample_outgoing("shop", "a")}, ports::AddOutgoing{alert},
+               ports::AddOutgoing{sample_outgoing("shop", "b")}});
+    this->reopen();
+    auto& store = *this->store_;
+    EXPECT_EQ(this->run(store.waiting_destinations()), (std::vector{ops, shop}));
+    auto waiting = this->run(store.waiting_outgoing(shop, 9));
+    EXPECT_EQ(this->run(store.waiting_outgoing(shop, 1)).size(), 1U);
+    ASSERT_EQ(waiting.size(), 2U);
+    EXPECT_LT(waiting[0].id, waiting[1].id);
+    auto expected = sample_outgoing("shop", "a");
+    expected.id = waiting[0].id;
+    EXPECT_EQ(waiting[0], expected);
+    EXPECT_EQ(waiting[1].key, "b");
+
+    auto sent = waiting[0];
+    sent.state = ports::OutgoingState::sent;
+    sent.finished_at = at(700);
+    auto merged = waiting[1];
+    merged.state = ports::OutgoingState::merged;
+    merged.finished_at = at(800);
+    this->put({ports::PutOutgoing{sent}, ports::PutOutgoing{merged}});
+    EXPECT_EQ(this->run(store.waiting_destinations()), (std::vector{ops}));
+    EXPECT_EQ(this->run(store.last_sent(shop, "a")), at(700));
+    EXPECT_EQ(this->run(store.last_sent(shop, "b")), at(0)) << "it was not sent itself";
+    EXPECT_EQ(this->run(store.last_sent(ops, "a")), at(0)) << "of another destination";
+    EXPECT_EQ(this->prune_all(at(701), 0), 1);
+    EXPECT_EQ(this->run(store.last_sent(shop, "a")), at(0));
+    sent.id = 4'000;
+    EXPECT_EQ(this->try_put({ports::PutOutgoing{sent}}).error().code, Errc::not_found);
+}
+
+TYPED_TEST(StoreContract, WhatIsToBeSaidOnceIsNotAddedAgain) {
+    const ports::Destination shop{ports::OutgoingKind::status, "shop"};
+    this->put({ports::AddOutgoing{sample_outgoing("shop", "a"), true}});
+    auto sent = this->run(this->store_->waiting_outgoing(shop, 9)).front();
+    sent.state = ports::OutgoingState::sent;
+    sent.finished_at = at(1);
+    this->put({ports::PutOutgoing{sent}});
+    this->put({ports::AddOutgoing{sample_outgoing("shop", "a"), true},
+               ports::AddOutgoing{sample_outgoing("blog", "a"), true},
+               ports::AddOutgoing{sample_outgoing("shop", "b"), true}});
+    auto waiting = this->run(this->store_->waiting_outgoing(shop, 9));
+    ASSERT_EQ(waiting.size(), 1U);
+    EXPECT_EQ(waiting[0].key, "b");
+    this->put({ports::AddOutgoing{sample_outgoing("shop", "a"), false}});
+    EXPECT_EQ(this->run(this->store_->waiting_outgoing(shop, 9)).size(), 2U);
+}
+
+TYPED_TEST(StoreContract, TheOldestBeyondTheOutboxsBoundIsDropped) {
+    const ports::Destination shop{ports::OutgoingKind::status, "shop"};
+    std::vector<Write> batch;
+    for (int i = 0; i < ports::kOutgoingKept; ++i)
+        batch.push_back(ports::AddOutgoing{sample_outgoing("shop", std::to_string(i))});
+    batch.push_back(ports::AddOutgoing{sample_outgoing("blog", "other")});
+    this->put(std::move(batch));
+    this->put({ports::AddOutgoing{sample_outgoing("shop", "new")}});
+    auto waiting = this->run(this->store_->waiting_outgoing(shop, 9'999));
+    ASSERT_EQ(waiting.size(), static_cast<std::size_t>(ports::kOutgoingKept));
+    EXPECT_EQ(waiting.front().key, "1");
+    EXPECT_EQ(waiting.back().key, "new");
+    EXPECT_EQ(this->run(this->store_->waiting_destinations()).size(), 2U);
 }
 
 TYPED_TEST(StoreContract, AClosedStoreAnswersUnavailable) {

@@ -128,6 +128,58 @@ TEST_F(StoreDurability, ABatchThatFailsDoesNotFailItsNeighbours) {
     close(std::move(store));
 }
 
+// As in a burst of pushes, of which each supersedes the one before.
+TEST_F(StoreDurability, OfARowThatAGroupWritesAgainAndAgainTheLastVersionStays) {
+    auto store = open(path_);
+    std::vector<std::vector<Write>> batches;
+    for (int id = 1; id <= 40; ++id) {
+        auto app = sample_app();
+        app.last_release = id;
+        auto delivery = sample_delivery(id);
+        if (id == 40) delivery.delivery_id = sample_delivery(39).delivery_id;  // refused
+        auto deployment = sample_deployment(id);
+        deployment.state = domain::State::queued;
+        auto before = sample_deployment(id - 1);
+        before.state = domain::State::superseded;
+        batches.push_back({ports::PutDelivery{delivery}, ports::PutApp{app},
+                           ports::PutRefSeen{"shop", "refs/heads/main", std::to_string(id), {}},
+                           ports::PutDeployment{before}, ports::PutDeployment{deployment}});
+    }
+    auto results = commit_together(loop_, *store, std::move(batches));
+    for (std::size_t i = 0; i < 39; ++i)
+        EXPECT_TRUE(results[i]) << i;
+    EXPECT_EQ(results[39].error().code, Errc::conflict);
+    auto deployments = run_task(loop_, store->deployments("", {0, 1000})).value();
+    ASSERT_EQ(deployments.size(), 40u) << "0 to 39, and none of the batch that was refused";
+    EXPECT_EQ(deployments[0].id.value, 39);
+    EXPECT_EQ(deployments[0].state, domain::State::queued);
+    for (std::size_t i = 1; i < deployments.size(); ++i)
+        EXPECT_EQ(deployments[i].state, domain::State::superseded) << i;
+    EXPECT_EQ(run_task(loop_, store->snapshot()).value().apps.at(0).last_release, 39);
+    EXPECT_EQ(run_task(loop_, store->ref_seen("shop", "refs/heads/main")).value()->commit, "39");
+    close(std::move(store));
+}
+
+TEST_F(StoreDurability, WhatBelongsToARowOfTheSameGroupFindsIt) {
+    auto store = open(path_);
+    std::vector<std::vector<Write>> batches;
+    for (int id = 1; id <= 5; ++id) {
+        auto stage = sample_stage(DeploymentId{id});
+        batches.push_back({ports::PutDeployment{sample_deployment(id)}});
+        batches.push_back({ports::PutStage{stage}});
+        auto again = sample_deployment(id);
+        again.note = "again";
+        batches.push_back({ports::PutDeployment{again}});
+    }
+    for (const auto& result : commit_together(loop_, *store, std::move(batches)))
+        EXPECT_TRUE(result);
+    for (int id = 1; id <= 5; ++id) {
+        EXPECT_EQ(run_task(loop_, store->deployment(DeploymentId{id})).value()->note, "again");
+        EXPECT_EQ(run_task(loop_, store->stages(DeploymentId{id})).value().size(), 1u);
+    }
+    close(std::move(store));
+}
+
 TEST_F(StoreDurability, AFailedSyncEndsAllWritingUntilTheNextStart) {
     FaultVfs vfs;
     auto store = open(path_);

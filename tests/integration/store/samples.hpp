@@ -44,6 +44,8 @@ inline domain::Delivery sample_delivery(std::int64_t id) {
     delivery.changes = {sample_change(), domain::Change{}};
     delivery.changes.back().forced = false;
     delivery.body_digest = std::string(64, 'd');
+    delivery.rule = domain::Rule::branch;
+    delivery.replay_of = DeliveryId{7};
     return delivery;
 }
 
@@ -80,6 +82,8 @@ inline domain::Deployment sample_deployment(std::int64_t id) {
     deployment.started_at = at(200);
     deployment.switched_at = at(300);
     deployment.finished_at = at(400);
+    deployment.rule = domain::Rule::skip_mark;
+    deployment.expires_at = TimePoint{Millis{1'763'600'000'000}};
     deployment.overhead_ms = 0;  // known, and nothing: not the same as unknown
     return deployment;
 }
@@ -183,6 +187,48 @@ inline domain::EventRecord sample_event(const std::string& text) {
     event.state = "baking";
     event.data = R"({"release":12})";
     return event;
+}
+
+inline domain::Token sample_token(const std::string& name) {
+    domain::Token token;
+    token.name = name;
+    token.role = domain::Role::admin;
+    token.digest = "digest of " + name;
+    token.created_by = "ada";
+    token.created_at = at(1);
+    token.expires_at = at(2);
+    token.last_used_at = at(3);
+    token.last_used_from = "192.0.2.7";
+    return token;
+}
+
+inline domain::AuditEntry sample_entry(const std::string& act) {
+    domain::AuditEntry entry;
+    entry.at = at(80);
+    entry.who = "token ci";
+    entry.role = domain::Role::deploy;
+    entry.origin = "192.0.2.7";
+    entry.act = act;
+    entry.target = "shop";
+    entry.asked = R"({"ref":"main"})";
+    entry.status_code = 202;
+    entry.outcome = "d7";
+    return entry;
+}
+
+inline ports::Outgoing sample_outgoing(std::string destination, std::string key) {
+    ports::Outgoing outgoing;
+    outgoing.kind = ports::OutgoingKind::status;
+    outgoing.destination = std::move(destination);
+    outgoing.app = "shop";
+    outgoing.key = std::move(key);
+    outgoing.message_id = "msg_1";
+    outgoing.payload = R"({"a":"ä"})";
+    outgoing.attempts = 2;
+    outgoing.last_error = "answered 500";
+    outgoing.created_at = at(11);
+    outgoing.next_at = at(12);
+    return outgoing;
 }
 
 }  // namespace belay::test

@@ -91,7 +91,7 @@ TEST_F(ServiceTest, SurvivesItsOwnerAndIsAdoptedWithAllThatIsKnown) {
         EXPECT_EQ(service.status().state, ServiceState::running);
         pid = service.status().pid;
         shim = service.status().shim.pid;
-        EXPECT_EQ(process_name(pid), "sleep");
+        EXPECT_TRUE(loop.run_until([&] { return process_name(pid) == "sleep"; }));
     }
     EXPECT_FALSE(is_dead(pid));
     auto service = adopted();
@@ -443,6 +443,36 @@ TEST_F(ServiceTest, ListenersOutliveTheProgramAndMoreCanBeAdded) {
     EXPECT_EQ(ask(second[0].fd), std::to_string(service.status().pid));
     std::vector<NamedFd> bad = {{second[0].fd.get(), "a:b"}};
     EXPECT_EQ(loop.run(service.add_listeners(bad)).error().code, Errc::conflict);
+    EXPECT_TRUE(loop.run(service.stop()));
+}
+
+TEST_F(ServiceTest, AListenerThatItsProgramShutsDownIsFreeAndNotHandedOverAgain) {
+    // By its number, as the kernel takes back a port that it chose itself as soon as listening
+    // ends.
+    const auto address = listen_tcp("127.0.0.1:0")->front().address;
+    auto first = std::move(*listen_tcp(address));
+    auto second = std::move(*listen_tcp("127.0.0.1:0"));
+    auto made = spec({BELAY_TEST_PROGRAM, "activated"});
+    made.policy = RestartPolicy::always;
+    made.program.listeners = {{first[0].fd.get(), "web"}, {second[0].fd.get(), "tls"}};
+    auto service = started(std::move(made));
+    ASSERT_TRUE(says("web:tls\n"));
+    // As the proxy does it: by its own descriptor, of which ours is a copy.
+    ASSERT_EQ(::shutdown(first[0].fd.get(), SHUT_RD), 0);
+    first.clear();
+    ::kill(service.status().pid, SIGKILL);  // the program's copy goes with it
+    ASSERT_TRUE(loop.run_until([&] { return service.status().restarts == 1; }));
+    ASSERT_TRUE(says("\ntls\n"));
+    EXPECT_EQ(ask(second[0].fd), std::to_string(service.status().pid));
+    // Without SO_REUSEADDR, which would hide a copy that somebody still holds.
+    UniqueFd plain(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in wanted{};
+    wanted.sin_family = AF_INET;
+    wanted.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    wanted.sin_port =
+        htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
+    EXPECT_EQ(::bind(plain.get(), reinterpret_cast<sockaddr*>(&wanted), sizeof wanted), 0)
+        << "the shim still holds " << address;
     EXPECT_TRUE(loop.run(service.stop()));
 }
 

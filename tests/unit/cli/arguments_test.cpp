@@ -82,11 +82,12 @@ TEST(Commands, AreEachNamedOnceAndHaveAFunction) {
         EXPECT_FALSE(command.summary.empty()) << command.name;
     }
     for (std::string_view name :
-         {"serve",    "init",       "check",    "status", "deploy",       "rollback",
-          "cancel",   "approve",    "reject",   "hold",   "resume",       "history",
-          "show",     "why",        "releases", "logs",   "restart",      "stop",
-          "start",    "reload",     "remove",   "run",    "deliveries",   "redeliver",
-          "shutdown", "secret set", "version",  "help",   "hook install", "completion"})
+         {"serve",      "init",       "check",    "status", "deploy",       "rollback",
+          "cancel",     "approve",    "reject",   "hold",   "resume",       "history",
+          "show",       "why",        "releases", "logs",   "restart",      "stop",
+          "start",      "reload",     "remove",   "run",    "deliveries",   "redeliver",
+          "shutdown",   "secret set", "version",  "help",   "hook install", "completion",
+          "notify test"})
         EXPECT_TRUE(names.count(name)) << name;
     for (std::string_view later : {"try", "doctor", "backup", "restore", "gc", "token", "rename"})
         EXPECT_FALSE(names.count(later)) << later;

@@ -222,9 +222,56 @@ TEST(Deliveries, AreEachShownInFull) {
 )");
 }
 
-TEST(Why, IsOneSentencePerLine) {
-    EXPECT_EQ(render_why({{"items", {"w88 came in", "d13 failed"}}}, kCanvas),
-              "w88 came in\nd13 failed\n");
+TEST(Status, SaysHowPollingGoes) {
+    auto app = shop();
+    auto shown = [&] { return render_app(app, {{"items", json::array()}}, kCanvas); };
+    app["poll"] = nullptr;
+    EXPECT_THAT(shown(), HasSubstr("polling       off\n"));
+    app["poll"] = {{"last_at", "2026-11-22T11:57:00.000Z"},
+                   {"next_at", "2026-11-22T12:02:00.000Z"},
+                   {"tip", std::string(40, 'c')},
+                   {"failures", 0},
+                   {"error", nullptr}};
+    EXPECT_THAT(shown(), HasSubstr("polling       3m ago, at ccccccc; again in 2m00s\n"));
+    app["poll"]["failures"] = 4;
+    app["poll"]["error"] = "no route to host";
+    EXPECT_THAT(shown(), HasSubstr("3m ago, failed 4 times in a row: no route to host; again"));
+}
+
+TEST(Why, IsATimelineUnderTheAnswerAndOverWhatToDo) {
+    auto explanation = json::parse(R"({
+        "answer": "bbbbbbb is not live: the build failed", "steps": [
+        {"at": "2026-11-22T23:59:58.100Z", "kind": "delivery", "subject": "w88", "text": "github delivered it"},
+        {"at": "2026-11-22T23:59:58.100Z", "kind": "decision", "state": "queued", "text": "queued as d13"},
+        {"at": "2026-11-22T23:59:59.000Z", "kind": "deployment", "subject": "d13", "text": "queued for w88"},
+        {"at": "2026-11-23T00:00:01.000Z", "kind": "stage", "subject": "build", "state": "failed",
+         "text": "failed after 48s", "lines": ["make: *** [all] Error 2\u001b"]},
+        {"kind": "live", "text": "release 11 stayed live"}],
+        "next": ["belay logs d13 --stage build", "push what cures it"]})");
+    EXPECT_EQ(render_why(explanation, kCanvas), R"(bbbbbbb is not live: the build failed
+
+2026-11-22 23:59:58  w88    github delivered it
+                            queued as d13
+           23:59:59  d13    queued for w88
+2026-11-23 00:00:01  build  failed after 48s
+                            | make: *** [all] Error 2?
+                     live   release 11 stayed live
+
+next: belay logs d13 --stage build
+      push what cures it
+)");
+}
+
+TEST(Why, BreaksLinesAtTheTerminalsWidth) {
+    json explanation{
+        {"answer", "x"},
+        {"steps",
+         {{{"kind", "end"},
+           {"text", "failed: the build failed and said so at length, word for word"}}}}};
+    Canvas narrow = kCanvas;
+    narrow.width = 60;
+    auto text = render_why(explanation, narrow);
+    EXPECT_NE(text.find("failed: the build failed and said so\n"), std::string::npos) << text;
 }
 
 TEST(Reload, PlacesComplaintsAndNamesChanges) {

@@ -359,10 +359,7 @@ const std::vector<Case> kHealthAndTraffic{
 
 const std::vector<Case> kLater{
     {"approval = \"manual\"\npipeline = \"repository\"\n" + kApp,
-     {"shop.toml:1:12: warning: approval: not in effect yet: `belay approve` comes with a later "
-      "version; with \"manual\" a deployment "
-      "waits after test until it is canceled",
-      "shop.toml:2:12: warning: pipeline: not in effect yet: build, test and all else are taken "
+     {"shop.toml:2:12: warning: pipeline: not in effect yet: build, test and all else are taken "
       "from this file"}},
     {"approval = \"none\"\npipeline = \"server\"\n" + kApp, {}},
     {kApp + "limits = { memory = \"1GiB\" }\nsocket_activation = true\nruntime = \"systemd\"\n",
@@ -382,9 +379,7 @@ const std::vector<Case> kLater{
     {kApp + "[traffic]\nhttps = \"redirect\"\nstrategy = \"canary\"\n",
      {"shop.toml:5:9: warning: traffic.https: not in effect yet: plain HTTP is served as it is",
       "shop.toml:6:12: warning: traffic.strategy: not in effect yet: all requests move at once"}},
-    {kApp + "[webhook]\nforge = \"gitlab\"\n",
-     {"shop.toml:5:9: warning: webhook.forge: not in effect yet: deliveries of GitHub and of the "
-      "generic sender are understood"}},
+    {kApp + "[webhook]\nforge = \"gitlab\"\n", {}},
     {"repo = \"https://a.example/b\"\n[static]\nroot = \"dist\"\n",
      {"shop.toml:2:1: warning: static: not in effect yet: apps with [static] come with a later "
       "version; this one is not deployed "
@@ -454,6 +449,10 @@ const std::vector<Case> kServer{
       "\"127.0.0.1:8080\" for this machine alone",
       "belay.toml:3:14: server.public_url: must begin with \"https://\" or \"http://\"",
       "belay.toml:4:10: server.socket: \"belay.sock\" must be an absolute path"}},
+    {"[server]\nlisten = \":8080\"\n",
+     {"belay.toml:2:10: warning: server.listen: is open to other machines without TLS: no token is "
+      "taken over it, as others could read it. Set [server] tls, or listen on 127.0.0.1 behind a "
+      "proxy that speaks HTTPS"}},
     {"[proxy]\nlisten = [\":80\", \"0.0.0.0:80\"]\n",
      {"belay.toml:2:10: proxy.listen: \"0.0.0.0:80\" can't be bound beside \":80\" of "
       "proxy.listen"}},
@@ -476,18 +475,41 @@ const std::vector<Case> kServer{
       "belay.toml:4:1: notify.failed: wants a table [notify.failed], which makes a channel; what "
       "is sent to it stands in [notify] of "
       "an app's file, or in [defaults.notify]"}},
+    {"[notify.ops]\ntype = \"slack\"\nrom = \"!a:b\"\n",
+     {"belay.toml:1:1: notify.ops.url: is missing; a channel of type slack needs url = { file = "
+      "\"/etc/belay/secrets/slack\" }",
+      "belay.toml:3:1: notify.ops.rom: unknown key; did you mean \"room\"?"}},
+    {"[notify.ops]\ntype = \"exec\"\nrun = \"true\"\nroom = \"!a:b\"\nca = \"/x\"\n",
+     {"belay.toml:4:8: notify.ops.room: is of no use to a channel of type exec (it is for matrix)",
+      "belay.toml:5:6: notify.ops.ca: is of no use to a channel of type exec (it is for those that "
+      "speak TLS)"}},
+    {"[notify.ops]\ntype = \"matrix\"\nhomeserver = \"https://m.example.com/x\"\nroom = "
+     "\"#ops:example.com\"\ntoken = { env = \"PATH\" }\n",
+     {"belay.toml:3:14: notify.ops.homeserver: names scheme and host alone, as in "
+      "\"https://deploy.example.com\"",
+      "belay.toml:4:8: notify.ops.room: \"#ops:example.com\" is an alias; write the room's "
+      "internal "
+      "id, which begins with ! (Element: Room settings, Advanced)",
+      "belay.toml:5:9: warning: notify.ops.token: the variable PATH is not set where Belay runs: "
+      "set "
+      "it in the service (Environment=, EnvironmentFile=)"}},
+    {"[notify.ops]\ntype = \"email\"\nserver = \"mail.example.com:x\"\nfrom = \"Ops "
+     "<ops@example.com>\"\nto = [\"ops@example.com\"]\nusername = \"ops\"\nsecurity = \"none\"\n",
+     {"belay.toml:3:10: notify.ops.server: \"mail.example.com:x\" wants a port after the colon, as "
+      "in \"mail.example.com:587\"",
+      "belay.toml:4:8: notify.ops.from: \"Ops <ops@example.com>\" is no mail address; write it "
+      "alone, as in \"ops@example.com\"",
+      "belay.toml:6:12: notify.ops.username: needs a password too",
+      "belay.toml:7:12: notify.ops.security: is \"none\", which would show the password to the "
+      "network; take \"starttls\" or \"tls\""}},
     {"[server]\ntls = { cert = \"/x\" }\nbadges = true\n[metrics]\nenabled = true\n",
-     {"belay.toml:2:7: warning: server.tls: not in effect yet: `listen` speaks plain HTTP",
-      "belay.toml:2:7: server.tls: has cert without key",
+     {"belay.toml:2:7: server.tls: has cert without key",
       "belay.toml:3:10: warning: server.badges: not in effect yet: there are no badges",
       "belay.toml:5:11: warning: metrics.enabled: not in effect yet: there is no /metrics"}},
     {"[defaults]\npol = \"5m\"\n[defaults.build]\ntimeout = 5\n",
      {"belay.toml:2:1: pol: unknown key; did you mean \"poll\"?",
       "belay.toml:4:11: build.timeout: wants a duration such as \"30m\", not the number 5"}},
-    {"[defaults]\napproval = \"manual\"\n",
-     {"belay.toml:2:12: warning: approval: not in effect yet: `belay approve` comes with a later "
-      "version; with \"manual\" a "
-      "deployment waits after test until it is canceled"}},
+    {"[defaults]\napproval = \"manual\"\n", {}},
 };
 
 INSTANTIATE_TEST_SUITE_P(UnknownKeys, AppMessages, ::testing::ValuesIn(kUnknownKeys));

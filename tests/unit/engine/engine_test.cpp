@@ -125,6 +125,34 @@ TEST(Engine, DoesNotSwitchWhenTheIntentCannotBeWritten) {
     EXPECT_EQ(world.machine.flips, (std::vector<ReleaseNumber>{1}));
 }
 
+// Whoever saw one delivery of Gitee can send any body with it.
+TEST(Engine, DeploysTheTipWhateverABodyThatIsNotBelievedNames) {
+    EngineWorld world;
+    world.start_live();
+    domain::Push push;
+    push.event = "Push Hook";
+    push.kind = domain::PushKind::push;
+    push.body_authentic = false;
+    domain::Change change;
+    change.ref = "refs/heads/main";
+    change.name = "main";
+    change.after = change.commit = commit('e');
+    push.changes.push_back(change);
+    world.machine.commits.insert(commit('e'));  // it exists, but nobody merged it
+    world.machine.tip = commit('b');
+    world.machine.commits.insert(commit('b'));
+    auto answer = world.ask(world.engine->submit("shop", "gitee", push, "x"));
+    ASSERT_TRUE(answer);
+    auto end = world.end_of(answer->deployment);
+    EXPECT_EQ(end.state, State::healthy);
+    EXPECT_EQ(end.commit, commit('b'));
+
+    auto replayed = world.ask(world.engine->submit("shop", "gitee", push, "x"));
+    EXPECT_EQ(world.end_of(replayed->deployment).state, State::superseded);
+    auto again = world.ask(world.engine->redeliver(answer->delivery));
+    EXPECT_EQ(world.end_of(again->deployment).commit, commit('b'));
+}
+
 TEST(Engine, DoesNotAcceptADeliveryThatCannotBeWritten) {
     EngineWorld world;
     world.start_live();

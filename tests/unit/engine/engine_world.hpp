@@ -3,6 +3,7 @@
 #pragma once
 
 #include "fakes/fake_machine.hpp"
+#include "fakes/fake_outbox.hpp"
 #include "fakes/fake_store.hpp"
 #include "fakes/fake_timers.hpp"
 
@@ -28,6 +29,8 @@ class EngineWorld {
     FakeConfigSource config;
     std::shared_ptr<FakeDisk> disk = std::make_shared<FakeDisk>();
     FakeTimers timers;
+    FakeOutbox outbox;
+    const ports::ForgeDirectory* status_forges = nullptr;
 
     EngineWorld() { config.apps.push_back(app_config()); }
     ~EngineWorld() { kill(); }
@@ -55,7 +58,7 @@ class EngineWorld {
     // A daemon starts. Returns when it has taken up its work.
     void start() {
         loop = std::make_unique<boost::asio::io_context>(1);
-        source = std::make_unique<FakeSource>(machine);
+        source = std::make_unique<FakeSource>(machine, timers);
         stages = std::make_unique<FakeStages>(machine, timers);
         releases = std::make_unique<FakeReleases>(machine);
         runtime = std::make_unique<FakeRuntime>(machine);
@@ -70,7 +73,9 @@ class EngineWorld {
                             *runtime,
                             *traffic,
                             *prober,
-                            config};
+                            config,
+                            &outbox,
+                            status_forges};
         engine = engine::make_engine(std::move(world), engine::EngineOptions{}, engine::Hooks{});
         bool done = false;
         boost::asio::co_spawn(*loop, start_up(), [&done](std::exception_ptr failure) {
@@ -105,18 +110,38 @@ class EngineWorld {
 
     // A push of that commit to main, as a verified delivery; the deployment's id.
     engine::HookAnswer push(char letter) {
-        machine.tip = commit(letter);
-        machine.commits.insert(machine.tip);
-        domain::Push push;
-        push.event = "push";
-        push.kind = domain::PushKind::push;
-        push.delivery_id = std::to_string(++deliveries_);
+        machine.commit_to_main(commit(letter));
+        return deliver(push_of(letter));
+    }
+    // Of that commit to main, under a delivery id of its own; the repository is not touched.
+    domain::Push push_of(char letter) {
         domain::Change change;
         change.ref = "refs/heads/main";
         change.name = "main";
-        change.after = change.commit = machine.tip;
-        push.changes.push_back(change);
-        return *ask(engine->submit("shop", "github", push, "digest" + std::to_string(deliveries_)));
+        change.after = change.commit = commit(letter);
+        return push_of(std::move(change));
+    }
+    domain::Push tag_of(const std::string& name, char letter) {
+        domain::Change change;
+        change.kind = domain::PushKind::tag;
+        change.ref = "refs/tags/" + name;
+        change.ref_type = domain::RefType::tag;
+        change.name = name;
+        change.after = change.commit = commit(letter);
+        return push_of(std::move(change));
+    }
+    domain::Push push_of(domain::Change change) {
+        domain::Push push;
+        push.event = "push";
+        push.kind = change.kind;
+        push.delivery_id = std::to_string(++deliveries_);
+        push.changes.push_back(std::move(change));
+        return push;
+    }
+    engine::HookAnswer deliver(domain::Push push) {
+        const std::string forge = push.body_authentic ? "github" : "gitee";
+        return *ask(
+            engine->submit("shop", forge, std::move(push), "digest" + std::to_string(deliveries_)));
     }
     domain::Deployment deployment(DeploymentId id) const { return disk->deployments.at(id); }
     domain::Deployment newest() const { return disk->deployments.rbegin()->second; }

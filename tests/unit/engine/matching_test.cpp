@@ -36,13 +36,50 @@ TEST(Match, SaysWhyNothingIsDeployed) {
     push.changes[0] = change("refs/heads/main");
     push.changes[0].deleted = true;
     push.changes[0].commit.reset();
-    EXPECT_TRUE(match(push, shop()).reason.starts_with("deleted"));
+    push.changes[0].after.reset();
+    EXPECT_EQ(match(push, shop()).rule, domain::Rule::deleted);
     push.changes = {change("refs/heads/main", std::string(64, 'a'))};
-    EXPECT_TRUE(match(push, shop()).reason.starts_with("sha256_repository_unsupported"));
+    EXPECT_EQ(match(push, shop()).rule, domain::Rule::sha256_repository_unsupported);
     push.changes.clear();
-    EXPECT_TRUE(match(push, shop()).reason.starts_with("no_change"));
+    EXPECT_EQ(match(push, shop()).rule, domain::Rule::no_change);
     push.kind = domain::PushKind::ping;
-    EXPECT_TRUE(match(push, shop()).reason.starts_with("ping"));
+    EXPECT_EQ(match(push, shop()).rule, domain::Rule::ping);
+}
+
+TEST(Match, DeploysNoTestDelivery) {
+    domain::Push push;
+    push.kind = domain::PushKind::ping;
+    push.changes = {change("refs/heads/main")};
+    auto none = match(push, shop());
+    EXPECT_FALSE(none.change);
+    EXPECT_EQ(none.rule, domain::Rule::ping);
+}
+
+TEST(Match, SaysWhatTheDeliveryLacks) {
+    domain::Push push;
+    push.note = "set \"Resource details to send\" to All";
+    EXPECT_EQ(match(push, shop()).reason, "set \"Resource details to send\" to All");
+}
+
+TEST(Match, LeavesTheCommitToGitWhereTheBodyIsNotBelieved) {
+    domain::Push push;
+    push.body_authentic = false;
+    push.changes = {change("refs/heads/main")};
+    auto matched = match(push, shop());
+    ASSERT_TRUE(matched.change);
+    EXPECT_EQ(matched.change->commit, std::nullopt);
+    EXPECT_EQ(matched.change->ref, "refs/heads/main");
+    EXPECT_EQ(push.changes[0].commit, std::string(40, 'a'));
+}
+
+TEST(Match, ComparesAddressesMadeByAForgesConvention) {
+    domain::Repository named{
+        "Acme/Shop", "https://bitbucket.org/other/page",    "",
+        "",          "https://bitbucket.org/Acme/Shop.git", "git@bitbucket.org:Acme/Shop"};
+    EXPECT_TRUE(same_repository(named, "git@bitbucket.org:acme/shop.git"));
+    EXPECT_TRUE(same_repository(named, "https://bitbucket.org/acme/shop"));
+    EXPECT_FALSE(same_repository(named, "https://bitbucket.org/evil/shop"));
+    EXPECT_FALSE(same_repository(named, "https://bitbucket.org/other/page"));
 }
 
 TEST(Match, TagsByPattern) {

@@ -85,7 +85,7 @@ TEST(Github, JudgesABodyInPiecesLikeTheWhole) {
         github().check(request("", test::github_signature("s3cret", body)), {Secret("s3cret")});
     for (std::size_t at = 0; at < body.size(); at += 777)
         check->feed(std::string_view(body).substr(at, 777));
-    EXPECT_TRUE(check->finish());
+    EXPECT_TRUE(check->finish(body));
 }
 
 TEST(Github, ReadsIdsOfSha256Repositories) {
@@ -114,7 +114,9 @@ TEST(Github, NamesTheFieldThatIsWrong) {
     EXPECT_EQ(refusal(R"({"ref":{"a":1}})"), "the field \"ref\" must be a string");
     EXPECT_EQ(refusal(R"({"repository":"x"})"), "the field \"repository\" must be an object");
     EXPECT_EQ(refusal(R"({"forced":"yes"})"), "the field \"forced\" must be true or false");
-    EXPECT_EQ(refusal("[]"), "the field \"(whole body)\" must be an object");
+    EXPECT_EQ(refusal("[]"), "the body must be an object");
+    EXPECT_EQ(refusal("null"), "the body must be an object");
+    EXPECT_EQ(refusal("7"), "the body must be an object");
     EXPECT_EQ(refusal(push_body("refs/heads/main", text(kOld), text("xyz"))),
               "the field \"after\" is no commit id (40 or 64 hex digits)");
     EXPECT_EQ(refusal(push_body("refs/heads/a..b", text(kOld), text(kNew))),
@@ -139,7 +141,7 @@ TEST(Github, RefusesWhatIsNoJson) {
     EXPECT_EQ(refusal("{\"ref\":\"\xff\"}"), "no valid JSON at byte 9");
     EXPECT_EQ(refusal("{\"ref\":\"\xc0\xaf\"}"), "no valid JSON at byte 9");
     EXPECT_EQ(refusal(R"({"x":"\ud800"})"), "no valid JSON at byte 13");
-    EXPECT_EQ(refusal(std::string(100'000, '[')), "nested deeper than 64");
+    EXPECT_EQ(refusal("{\"x\":" + std::string(100'000, '[')), "nested deeper than 64");
 }
 
 TEST(Github, ReadsDepthUpTo64) {

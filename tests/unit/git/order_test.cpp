@@ -15,6 +15,8 @@ TEST(Order, FetchTravelsWhole) {
     order.material = {"key", {{"/known", "text"}}, "pem"};
     order.job.mirror = "/m";
     order.job.wanted = {"main", "t", "v*", "c"};
+    order.job.live = "l";
+    order.job.others = {"o", "p"};
     order.job.directory = "apps/web";
     order.job.submodules = Submodules::fetched;
     order.fresh_mirror = true;
@@ -25,6 +27,8 @@ TEST(Order, FetchTravelsWhole) {
     EXPECT_EQ(back->job.access.token.reveal(), "token");
     EXPECT_EQ(back->material.known_hosts.at(0).text, "text");
     EXPECT_EQ(back->job.wanted.tag_pattern, "v*");
+    EXPECT_EQ(back->job.live, "l");
+    EXPECT_EQ(back->job.others.size(), 2u);
     EXPECT_TRUE(back->fresh_mirror);
 }
 
@@ -34,12 +38,18 @@ TEST(Order, ResultsTravelWholeAlsoWhereTheyAreNotUtf8) {
     fetched.author_name = "J\xe9r\xf4me";
     fetched.committed_at = TimePoint(Millis(1700000000000));
     fetched.warnings = {"w"};
+    fetched.in_live = true;
+    fetched.newest_tag = "v2";
+    fetched.others = {{"abc", "message"}};
     auto back = decode_fetched(encode_result(Outcome<ports::Fetched>(fetched)));
     ASSERT_TRUE(back.has_value());
     EXPECT_EQ(back->commit, "abc");
     EXPECT_EQ(back->committed_at, fetched.committed_at);
     EXPECT_EQ(back->author_name, "J\ufffdr\ufffdme");
     EXPECT_EQ(back->warnings.size(), 1u);
+    EXPECT_TRUE(back->in_live);
+    EXPECT_EQ(back->newest_tag, "v2");
+    EXPECT_EQ(back->others, fetched.others);
 }
 
 TEST(Order, FailuresTravelWhole) {

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <string>
+#include <vector>
 
 namespace belay::store {
 namespace {
@@ -20,6 +22,19 @@ TEST(Migrations, BringAnEmptyDatabaseToTheNewestSchemaOnce) {
               BELAY_VERSION);
     ASSERT_TRUE(migrate(connection, migrations())) << "again, with nothing to do";
     EXPECT_EQ(connection.value("PRAGMA foreign_key_check").value(), "");
+}
+
+TEST(Migrations, KeepWhatAnOlderVersionWrote) {
+    auto connection = in_memory();
+    ASSERT_TRUE(migrate(connection, migrations().first(1)));
+    ASSERT_TRUE(connection.execute(
+        "INSERT INTO deliveries (id, app, forge, event, delivery_id, received_at, status_code, "
+        "decision, reason, deployment, kind, repository, body_digest) VALUES (88, 'shop', "
+        "'github', "
+        "'push', 'x', 1, 202, 'queued', '', 12, 'push', 'acme/shop', 'd')"));
+    ASSERT_TRUE(migrate(connection, migrations()));
+    EXPECT_EQ(connection.value("SELECT decision || rule || replay_of FROM deliveries").value(),
+              "queued0");
 }
 
 TEST(Migrations, EveryTableIsStrict) {
@@ -53,11 +68,13 @@ TEST(Migrations, AStepThatFailsLeavesTheSchemaBeforeIt) {
 TEST(Migrations, ANewerSchemaIsRefusedWithBothVersionsAndTheCure) {
     auto connection = in_memory();
     ASSERT_TRUE(migrate(connection, migrations()));
-    ASSERT_TRUE(connection.execute("PRAGMA user_version = 7"));
+    ASSERT_TRUE(connection.execute("PRAGMA user_version = 99"));
     auto refused = migrate(connection, migrations());
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, Errc::conflict);
-    for (const std::string part : {"schema 7", "up to 1", "install belay >= ", "restore"})
+    for (const auto& part :
+         std::vector<std::string>{"schema 99", "up to " + std::to_string(migrations().size()),
+                                  "install belay >= ", "restore"})
         EXPECT_NE(refused.error().message.find(part), std::string::npos) << refused.error().message;
 }
 

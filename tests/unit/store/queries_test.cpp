@@ -29,8 +29,12 @@ class Queries : public testing::Test {
                 ports::PutConfig{std::to_string(id), "{}"},
                 ports::PutRefSeen{"shop", std::to_string(id), "c", at(id)},
                 ports::AddEvent{sample_event("e")},
+                ports::AddToken{sample_token(std::to_string(id))},
+                ports::AddAudit{sample_entry("deploy")},
+                ports::PutAnswer{"uid 0", std::to_string(id), "", 200, "", "", at(id)},
+                ports::AddOutgoing{sample_outgoing("shop", std::to_string(id)), true},
             };
-            apply_batch(connection_, batch).value();
+            apply_batch(connection_, batch, nullptr).value();
         }
     }
 
@@ -69,6 +73,10 @@ TEST_F(Queries, NoListScansAWholeTable) {
     events(connection_, 3, 5, "shop", DeploymentId{}).value();
     events(connection_, 3, 5, "", DeploymentId{7}).value();
     events(connection_, 3, 5, "shop", DeploymentId{7}).value();
+    audit(connection_, page).value();
+    answer(connection_, "uid 0", "3", at(3)).value();
+    waiting_outgoing(connection_, {ports::OutgoingKind::status, "shop"}, 5).value();
+    last_sent(connection_, {ports::OutgoingKind::status, "shop"}, "3").value();
     prune_step(connection_, at(2), 5).value();
     EXPECT_EQ(statements_that_scan(SQLITE_STMTSTATUS_FULLSCAN_STEP), "");
 }
@@ -85,7 +93,7 @@ TEST_F(Queries, PruningDoesABoundedAmountAtOnce) {
     std::vector<ports::Write> batch;
     for (int id = 100; id < 300; ++id)
         batch.push_back(ports::PutDeployment{ended(id, "blog", 1)});
-    apply_batch(connection_, batch).value();
+    apply_batch(connection_, batch, nullptr).value();
     auto first = prune_step(connection_, at(2), 0).value();
     EXPECT_GT(first, 0);
     EXPECT_LE(first, 100);

@@ -1,0 +1,2 @@
+extern const char* const kFuzzedForge;
+const char* const kFuzzedForge = BELAY_FUZZ_FORGE;
