@@ -36,9 +36,10 @@ install(FILES ${extras}/belay.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONA
 install(FILES ${extras}/belay.toml.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5 OPTIONAL)
 
 # systemd reads its units at one fixed place, whatever the prefix.
-option(BELAY_SYSTEM_FILES "Install the systemd unit and /etc/belay/known_hosts as a package does" OFF)
+option(BELAY_SYSTEM_FILES "Install the systemd units and /etc/belay/known_hosts as a package does" OFF)
 if(BELAY_SYSTEM_FILES)
-  install(FILES packaging/systemd/belay.service DESTINATION /lib/systemd/system)
+  install(FILES packaging/systemd/belay.service packaging/systemd/belay-proxy.service DESTINATION /lib/systemd/system)
+  install(PROGRAMS packaging/systemd/belay-generator DESTINATION /lib/systemd/system-generators)
   install(FILES config/known_hosts DESTINATION /etc/belay)
   install(FILES packaging/debian/copyright DESTINATION ${CMAKE_INSTALL_DOCDIR})
   install(FILES packaging/debian/lintian-overrides DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides RENAME belay)

@@ -1,9 +1,15 @@
 #include <belay/sys/service_manager.hpp>
 
-#include <cstdint>
-#include <ctime>
 #include <fmt/format.h>
+
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <ctime>
+#include <spawn.h>
+#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 namespace belay::sys {
 namespace {
@@ -20,6 +26,11 @@ std::string one_line(std::string text) {
 }
 
 }  // namespace
+
+bool is_managed() {
+    const char* socket = std::getenv("NOTIFY_SOCKET");
+    return socket != nullptr && *socket != '\0';
+}
 
 void notify_ready(const std::string& status) {
     tell("READY=1\nSTATUS=" + one_line(status));
@@ -41,10 +52,37 @@ void notify_alive() {
     tell("WATCHDOG=1");
 }
 
+void notify_successor(pid_t pid) {
+    tell(fmt::format("MAINPID={}", pid));
+}
+
+void keep_listener(int fd) {
+    ::sd_pid_notify_with_fds(0, 0, "FDSTORE=1\nFDNAME=tcp", &fd, 1);
+}
+
 Millis watchdog_interval() {
     std::uint64_t microseconds = 0;
     if (::sd_watchdog_enabled(0, &microseconds) <= 0) return Millis{0};
     return Millis{static_cast<std::int64_t>(microseconds / 1000)};
+}
+
+int exit_status_for_good() {
+    constexpr int kForGood = 75;  // EX_TEMPFAIL: no other way out of belay has it
+    return is_managed() ? kForGood : 0;
+}
+
+Result<void> stop_unit(const std::string& unit) {
+    std::array<std::string, 4> words{"systemctl", "--no-block", "stop", unit};
+    std::array<char*, 5> argv{};
+    for (std::size_t i = 0; i < words.size(); ++i)
+        argv[i] = words[i].data();
+    pid_t child = 0;
+    if (int failure = ::posix_spawnp(&child, "systemctl", nullptr, nullptr, argv.data(), environ))
+        return errno_error(failure, "asking systemd to stop " + unit);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+    return Error{Errc::unavailable, "systemctl could not stop " + unit};
 }
 
 }  // namespace belay::sys
