@@ -32,8 +32,9 @@ class Container:
         self.outer = None
 
     def boot(self):
-        self.outer = subprocess.Popen([os.path.join(HERE, "boot"), self.root, self.name], stdin=subprocess.DEVNULL,
-                                      stdout=open(self.console, "ab"), stderr=subprocess.STDOUT, start_new_session=True)
+        with open(self.console, "ab") as console:
+            self.outer = subprocess.Popen([os.path.join(HERE, "boot"), self.root, self.name], stdin=subprocess.DEVNULL,
+                                          stdout=console, stderr=subprocess.STDOUT, start_new_session=True)
         self.wait_running()
 
     def children(self, pid):
