@@ -1,5 +1,6 @@
 #include "local_commands.hpp"
 
+#include "doctor.hpp"
 #include "hook_test.hpp"
 #include "init.hpp"
 #include "serve.hpp"
@@ -159,6 +160,9 @@ cli::Locals local_commands() {
     cli::Locals locals;
     locals.serve = [](cli::ServeOptions options) { return serve(options.config); };
     locals.check = check;
+    locals.doctor = [](const std::string& config, bool json) {
+        return doctor(config_path_of(config), json);
+    };
     locals.init = [](cli::InitOptions options) { return init(options); };
     locals.proxy = run_proxy;
     locals.stage = run_stage;

@@ -69,9 +69,10 @@ Result<void> ControlServer::listen(const std::string& path) {
 }
 
 void ControlServer::unlisten() {
-    close();
     if (socket_) parts_.plane.loop.forget(socket_.get(), *this);
+    // First: whoever is let go connects again at once.
     socket_.close();
+    close();
 }
 
 void ControlServer::close() {

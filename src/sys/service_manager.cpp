@@ -4,8 +4,10 @@
 
 #include <array>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <memory>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
@@ -83,6 +85,27 @@ Result<void> stop_unit(const std::string& unit) {
     ::waitpid(child, &status, 0);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
     return Error{Errc::unavailable, "systemctl could not stop " + unit};
+}
+
+Result<std::map<std::string, std::string>> unit_properties(const std::string& unit,
+                                                           const std::vector<std::string>& names) {
+    std::string command = "systemctl show " + unit;
+    for (const auto& name : names)
+        command += " -p " + name;
+    std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen((command + " 2>/dev/null").c_str(), "re"),
+                                               ::pclose);
+    std::map<std::string, std::string> properties;
+    std::array<char, 4096> line{};
+    while (pipe && std::fgets(line.data(), line.size(), pipe.get()) != nullptr) {
+        std::string text(line.data());
+        while (text.ends_with('\n'))
+            text.pop_back();
+        if (auto equals = text.find('='); equals != text.npos)
+            properties[text.substr(0, equals)] = text.substr(equals + 1);
+    }
+    if (properties.empty())
+        return Error{Errc::unavailable, "systemctl does not say how " + unit + " is"};
+    return properties;
 }
 
 }  // namespace belay::sys

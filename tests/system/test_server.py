@@ -79,6 +79,9 @@ class Server(unittest.TestCase):
         return items[0] if items else None
 
     def push(self, release, mode="ok", **files):
+        return self.wait_end(self.deliver(release, mode, **files))
+
+    def deliver(self, release, mode="ok", **files):
         """Pushes with git, and tells the server as GitHub would, through the proxy."""
         commit = self.repository.commit(release, mode, **files)
         self.repository.push()
@@ -93,7 +96,7 @@ class Server(unittest.TestCase):
                                 input=body, capture_output=True, text=True, check=True)
         queued = json.loads(answer.stdout)
         self.assertEqual(queued.get("decision"), "queued", answer.stdout + self.box.log())
-        return self.wait_end(queued["deployment"])
+        return queued["deployment"]
 
     def served(self):
         done = self.box.run("curl", "-sS", "-m", "5", "http://127.0.0.1/", check=False)
@@ -106,7 +109,7 @@ class Server(unittest.TestCase):
         return f"""repo = "{url}"
 poll = "off"
 [test]
-run = "test ! -e broken"
+run = "test ! -e broken && if test -e slow; then sleep 4; fi"
 [service]
 run = ["/usr/bin/python3", "app.py"]
 stop_timeout = "5s"
@@ -123,27 +126,52 @@ stop_timeout = "5s"
     def wait_daemon(self):
         wait_for("the daemon to answer", lambda: self.belay("status", check=False).returncode == 0)
 
+    def documented(self, section):
+        """The commands of a section of docs/operations.md, as a reader types them."""
+        with open(os.path.join(SOURCE, "docs/operations.md")) as file:
+            block = file.read().split(f"\n## {section}\n", 1)[1].split("```sh\n", 1)[1].split("```", 1)[0]
+        return [line.split("#", 1)[0].strip() for line in block.splitlines()]
+
+    def edit(self, path):
+        """What a person would do in an editor."""
+        if path == "/etc/belay/apps/shop.toml":
+            self.assertIn(f'repo = "{self.url}"', " ".join(self.box.run("cat", path).stdout.split()))
+            return self.box.write(path, self.app_file(self.url))
+        text = self.box.run("cat", path).stdout
+        for old, new in (('allow   = ["https", "ssh", "git"]', 'allow   = ["https", "ssh", "git", "http"]'),
+                         ('#= public_url = "https://deploy.example.com"', 'public_url = "http://deploy.test"'),
+                         ('disk_reserve = "1GiB"', 'disk_reserve = "16MiB"')):
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        self.box.write(path, text)
+
+    def type(self, command):
+        words = command.split()
+        if words[0] == "editor":
+            return self.edit(words[1])
+        words = [self.url if word.startswith("https://") else word for word in words]
+        return self.box.run(*words, DEBIAN_FRONTEND="noninteractive")
+
     def set_up(self):
-        """As docs/operations.md tells it: install, init, check, reload."""
+        """The documents' way, literally; only names are others."""
         box = self.box
-        self.install(OLD)
+        install = self.documented("Install")
+        self.assertRegex(install[0], r"^apt install \./belay_[0-9.]+_amd64\.deb$")
+        said = self.install(OLD)
+        self.assertNotIn("W: ", said.stderr)
+        for command in install[1:]:
+            self.type(command)
         for unit in ("belay.service", "belay-proxy.service", "belay-proxy.socket"):
             self.assertEqual(self.unit(unit, "ActiveState"), "active", unit + box.log())
         self.assertEqual(box.run("systemctl", "is-enabled", "belay").stdout.strip(), "enabled")
         self.assertEqual(box.run("stat", "-c", "%a %U", "/etc/belay/secrets").stdout.strip(), "700 root")
+        self.assertIn("\ngithub.com ssh-ed25519 ", box.run("cat", "/etc/belay/known_hosts").stdout)
         self.assertIn('listen          = [":80"]', box.run("cat", "/etc/belay/belay.toml").stdout)
         self.url = self.serve_http()
         self.repository.commit("r1")
         self.repository.push()
-        text = box.run("cat", "/etc/belay/belay.toml").stdout
-        box.write("/etc/belay/belay.toml", text.replace('allow   = ["https", "ssh", "git"]', 'allow   = ["https", "ssh", "git", "http"]')
-                  .replace('#= public_url = "https://deploy.example.com"', 'public_url = "http://deploy.test"')
-                  .replace('disk_reserve = "1GiB"', 'disk_reserve = "16MiB"'))
-        said = self.belay("init", self.url, "--name", "shop").stdout
-        self.assertIn("/etc/belay/apps/shop.toml", said)
-        box.write("/etc/belay/apps/shop.toml", self.app_file(self.url))
-        self.belay("check")
-        box.run("systemctl", "reload", "belay")
+        for command in self.documented("First deployment"):
+            self.type(command)
         first = self.wait_end(wait_for("the first deployment", self.newest)["id"])
         self.assertEqual(first["state"], "healthy", json.dumps(first, indent=1) + box.log())
         self.assertEqual(self.served(), "r1")
@@ -172,13 +200,20 @@ stop_timeout = "5s"
         self.assert_none_failed(judge, "pushes, restart, kill of the daemon")
 
         proxy = self.unit("belay-proxy", "MainPID")
-        judge = self.users()
+        judge = self.users(200)
+        under_way = self.deliver("r6", slow="x")
+        wait_for("its test", lambda: self.json("show", under_way)["state"] == "testing")
         self.install(NEW)
         self.wait_daemon()
         self.assertEqual(self.pids("python3 app.py"), apps)
+        self.assertIn(self.json("show", under_way)["state"], ("queued", "fetching", "building", "testing"))
         wait_for("another proxy", lambda: self.unit("belay-proxy", "MainPID") not in (proxy, "0"))
         self.assertEqual(box.run("readlink", f"/proc/{self.unit('belay-proxy', 'MainPID')}/exe").stdout.strip(), "/usr/bin/belay")
-        self.assertEqual(self.push("r6")["state"], "healthy")
+        self.assertEqual(self.wait_end(under_way)["state"], "healthy")
+        self.assertEqual(self.served(), "r6")
+        os.remove(os.path.join(self.repository.work, "slow"))
+        doctor = self.belay("doctor", check=False)
+        self.assertEqual(doctor.returncode, 0, doctor.stdout)
         apps = self.pids("python3 app.py")
         self.install(OLD, "--allow-downgrades")
         self.wait_daemon()
@@ -237,9 +272,20 @@ stop_timeout = "5s"
         refused = [one for one in verdict.get("failures", []) if "refused" in one["why"].lower()]
         self.assertEqual(refused, [])
 
+    def test_proxies_that_follow_one_another_lose_no_request(self):
+        self.set_up()
+        judge = self.users(300)
+        for _ in range(20):
+            proxy = self.unit("belay-proxy", "MainPID")
+            self.box.run("systemctl", "reload", "belay-proxy")
+            wait_for("another proxy", lambda before=proxy: self.unit("belay-proxy", "MainPID") not in (before, "0"))
+        self.assert_none_failed(judge, "20 proxies that follow one another")
+        self.assertEqual(self.push("r2")["state"], "healthy")
+        self.assertEqual(self.served(), "r2")
+
     def test_hardening(self):
         self.install(OLD)
-        for unit, most in (("belay-proxy.service", 3.0), ("belay.service", 9.6)):
+        for unit, most in (("belay-proxy.service", 3.0), ("belay.service", 8.2)):
             said = self.box.run("systemd-analyze", "security", "--no-pager", unit).stdout
             overall = [line for line in said.splitlines() if "Overall exposure level" in line][0]
             print(overall, flush=True)

@@ -6,8 +6,10 @@
 #include <belay/base/error.hpp>
 #include <belay/base/time.hpp>
 
+#include <map>
 #include <string>
 #include <sys/types.h>
+#include <vector>
 
 namespace belay::sys {
 
@@ -36,5 +38,10 @@ int exit_status_for_good();
 
 // Queues a stop of the unit, without waiting for it. Errc::unavailable: no systemctl, or it failed.
 Result<void> stop_unit(const std::string& unit);
+
+// What systemctl(1) shows of a unit: "ActiveState" -> "active". Errc::unavailable as above. `unit`
+// and the names are constants of ours: they go through a shell.
+Result<std::map<std::string, std::string>> unit_properties(const std::string& unit,
+                                                           const std::vector<std::string>& names);
 
 }  // namespace belay::sys
