@@ -144,6 +144,8 @@ Task<void> EngineCore::load(ports::Store* store, std::string problem) {
         } else {
             last_deployment_ = snapshot->last_deployment;
             last_delivery_ = snapshot->last_delivery;
+            for (const auto& identity : snapshot->recent_deliveries)
+                seen_.add(identity);
             for (auto& record : snapshot->apps) {
                 const bool known = find(record.name) != nullptr;
                 auto& app = add_app(record.name);

@@ -246,15 +246,26 @@ Task<Result<Accepted>> EngineCore::restart(std::string name, std::string by) {
     co_return co_await restart_release(**app, (*app)->record.live, Trigger::manual, by, false);
 }
 
+// The app, when no deployment is at work on it.
+Result<AppContext*> EngineCore::idle_app(const std::string& name) {
+    if (auto ready = ready_for_work(); !ready) return ready.error();
+    auto app = known(name);
+    if (!app || !(*app)->active) return app;
+    const auto id = to_string((*app)->active->deployment.id);
+    const auto state = (*app)->active->state();
+    return Error{
+        Errc::conflict,
+        domain::is_end(state)
+            ? fmt::format("{} is {}, and the release that it replaced is still ending: try "
+                          "again in a moment",
+                          id, to_string(state))
+            : fmt::format("{} is {}: `belay cancel {}` first", id, to_string(state), id)};
+}
+
 Task<Result<void>> EngineCore::stop(std::string name, std::string by) {
-    if (auto ready = ready_for_work(); !ready) co_return ready.error();
-    auto found = known(name);
+    auto found = idle_app(name);
     if (!found) co_return found.error();
     auto& app = **found;
-    if (app.active)
-        co_return Error{Errc::conflict, fmt::format("{} is {}: cancel it first",
-                                                    to_string(app.active->deployment.id),
-                                                    to_string(app.active->state()))};
     if (!app.live) co_return Error{Errc::conflict, fmt::format("{} has nothing running", name)};
     app.record.stopped = true;
     ++app.record.epoch;
@@ -289,14 +300,9 @@ Task<Result<Accepted>> EngineCore::start(std::string name, std::string by) {
 }
 
 Task<Result<void>> EngineCore::remove(std::string name, bool purge, std::string by) {
-    if (auto ready = ready_for_work(); !ready) co_return ready.error();
-    auto found = known(name);
+    auto found = idle_app(name);
     if (!found) co_return found.error();
     auto& app = **found;
-    if (app.active)
-        co_return Error{Errc::conflict, fmt::format("{} is {}: cancel it first",
-                                                    to_string(app.active->deployment.id),
-                                                    to_string(app.active->state()))};
     app.record.removed = true;
     ++app.record.epoch;
     const auto now = services_.now();

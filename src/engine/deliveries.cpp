@@ -108,11 +108,13 @@ Task<Result<HookAnswer>> EngineCore::submit(std::string name, std::string forge,
     delivery.changes = push.changes;
     delivery.body_digest = body_digest;
     if (push.repository) delivery.repository = push.repository->full_name;
-    if (!push.delivery_id.empty()) {
+    const ports::DeliveryIdentity identity{name, forge, push.delivery_id};
+    if (!push.delivery_id.empty() && seen_.contains(identity)) {
         auto earlier = co_await store->find_delivery(name, forge, push.delivery_id);
         if (!earlier) co_return earlier.error();
         if (*earlier) co_return co_await record_repetition(*app, std::move(delivery), **earlier);
     }
+    if (!push.delivery_id.empty()) seen_.add(identity);
     auto matched = decide(*app, push);
     if (matched.change && !push.body_authentic)
         matched.reason += "; the signature doesn't cover the body, so the tip decides";
@@ -133,7 +135,7 @@ Task<Result<HookAnswer>> EngineCore::submit(std::string name, std::string forge,
     auto recorded = co_await record(*app, std::move(delivery), matched.change, Trigger::push);
     if (recorded || recorded.error().code != Errc::conflict || as_received.delivery_id.empty())
         co_return recorded;
-    // The same delivery twice at the same moment: the other one was first.
+    // The same delivery twice at the same moment, or one that was forgotten: the other was first.
     auto first = co_await store->find_delivery(name, forge, as_received.delivery_id);
     if (first && *first) co_return co_await record_repetition(*app, as_received, **first);
     co_return recorded;
@@ -214,19 +216,17 @@ Task<Result<Match>> EngineCore::duplicate_of(AppContext& app, domain::Change cha
         co_return found;
     }
     if (newest) co_return none;
-    auto earlier = co_await services_.journal.store()->find_digest(app.name, digest);
-    if (!earlier) co_return earlier.error();
-    if (!*earlier || !(*earlier)->deployment) co_return none;
     const ports::Page newest_only{0, 1};
     auto deployments = co_await services_.journal.store()->deployments(app.name, newest_only);
     if (!deployments) co_return deployments.error();
-    if (!deployments->empty() && deployments->front().commit == commit) {
-        found.rule = Rule::same_body;
-        found.reason = fmt::format("the same body as {}, which made {}", to_string((*earlier)->id),
-                                   to_string((*earlier)->deployment));
-        co_return found;
-    }
-    co_return none;
+    if (deployments->empty() || deployments->front().commit != commit) co_return none;
+    auto earlier = co_await services_.journal.store()->find_body(app.name, commit, digest);
+    if (!earlier) co_return earlier.error();
+    if (!*earlier || !(*earlier)->deployment) co_return none;
+    found.rule = Rule::same_body;
+    found.reason = fmt::format("the same body as {}, which made {}", to_string((*earlier)->id),
+                               to_string((*earlier)->deployment));
+    co_return found;
 }
 
 // One durable batch for the delivery, its decision and its deployment.

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace belay::engine {
 
@@ -18,6 +19,18 @@ using domain::ReleaseState;
 using domain::Rule;
 using domain::State;
 using domain::Transition;
+
+namespace {
+
+// Whatever a transition has not taken along until now.
+Task<void> save_stages(Services& services, AppContext& app, DeploymentId id) {
+    if (!app.active || app.active->deployment.id != id || app.active->unsaved.empty()) co_return;
+    auto writes = std::exchange(app.active->unsaved, {});
+    auto saved = co_await services.journal.save(std::move(writes), "stages");
+    if (!saved) log::warning("a stage was not recorded", {{"error", saved.error().message}});
+}
+
+}  // namespace
 
 Deployer::Deployer(Services& services, AppContext& app) : services_(services), app_(app) {}
 
@@ -120,7 +133,7 @@ std::string Deployer::sentence(const Deployment& next) const {
 }
 
 std::vector<ports::Write> Deployer::writes_of(const Deployment& next, std::string text) {
-    std::vector<ports::Write> writes;
+    auto writes = std::exchange(active().unsaved, {});
     writes.emplace_back(ports::PutDeployment{next});
     writes.emplace_back(event_of(next, services_.now(), std::move(text)));
     if (!active().unsaved_probes.empty()) writes.emplace_back(take_probes());
@@ -292,28 +305,28 @@ domain::Stage Deployer::stage_row(std::string name) const {
     return stage;
 }
 
-Task<void> Deployer::open_stage(std::string name) {
+void Deployer::open_stage(std::string name) {
     opened_[name] = services_.now();
-    auto stage = stage_row(name);
-    std::vector<ports::Write> writes;
-    writes.emplace_back(ports::PutStage{stage});
-    writes.emplace_back(event_of(deployment(), services_.now(), fmt::format("{} began", name)));
-    const auto point = "stage_" + name;
-    auto saved = co_await services_.journal.save(std::move(writes), point);
-    if (!saved)
-        log::warning("a stage's begin was not recorded", {{"error", saved.error().message}});
+    auto text = fmt::format("{} began", name);
+    save_soon(stage_row(std::move(name)), std::move(text));
 }
 
-Task<void> Deployer::close_stage(domain::Stage stage) {
+void Deployer::close_stage(domain::Stage stage) {
     stage.finished_at = services_.now();
     if (stage.state == domain::StageState::failed) active().failed_tail = stage.tail;
-    std::vector<ports::Write> writes;
     auto text = fmt::format("{} {}", stage.name, to_string(stage.state));
-    writes.emplace_back(ports::PutStage{std::move(stage)});
-    writes.emplace_back(event_of(deployment(), services_.now(), std::move(text)));
-    if (!active().unsaved_probes.empty()) writes.emplace_back(take_probes());
-    auto saved = co_await services_.journal.save(std::move(writes), "stage_end");
-    if (!saved) log::warning("a stage's end was not recorded", {{"error", saved.error().message}});
+    save_soon(std::move(stage), std::move(text));
+}
+
+void Deployer::save_soon(domain::Stage stage, std::string text) {
+    auto& unsaved = active().unsaved;
+    const bool first = unsaved.empty();
+    unsaved.emplace_back(ports::PutStage{std::move(stage)});
+    unsaved.emplace_back(event_of(deployment(), services_.now(), std::move(text)));
+    if (!active().unsaved_probes.empty()) unsaved.emplace_back(take_probes());
+    if (first)
+        services_.tasks.spawn("stage rows of " + to_string(deployment().id),
+                              save_stages(services_, app_, deployment().id));
 }
 
 }  // namespace belay::engine

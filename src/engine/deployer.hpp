@@ -86,8 +86,8 @@ class Deployer {
     Task<Event> bake();
     Event tripped_or_asked() const;
     Event left(Event event);
-    Task<void> close_bake();
-    Task<void> close_switch_stage();
+    void close_bake();
+    void close_switch_stage();
     Task<Event> roll_back();
     Task<Result<void>> flip_back();
     Task<void> settle_live();
@@ -98,9 +98,11 @@ class Deployer {
     Task<void> stop_watching();
     Task<Result<void>> probe_through_proxy();
 
-    // Stage rows.
-    Task<void> open_stage(std::string name);
-    Task<void> close_stage(domain::Stage stage);
+    // Stage rows: nothing is decided by them, so nothing waits for them. They go with the next
+    // transition, or by themselves when that is not at once.
+    void open_stage(std::string name);
+    void close_stage(domain::Stage stage);
+    void save_soon(domain::Stage stage, std::string text);
     domain::Stage stage_row(std::string name) const;
 
     Event failed(domain::Reason reason, std::string detail) const;

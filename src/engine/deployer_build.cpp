@@ -41,7 +41,7 @@ std::vector<std::string> argv_of(const domain::Command& command) {
 
 Task<domain::Event> Deployer::fetch() {
     const auto began = world().timers.steady_now();
-    co_await open_stage("fetch");
+    open_stage("fetch");
     auto stage = stage_row("fetch");
     auto event = co_await fetch_and_export();
     active().excluded += std::chrono::duration_cast<Millis>(world().timers.steady_now() - began);
@@ -49,7 +49,7 @@ Task<domain::Event> Deployer::fetch() {
                   : event.kind == Kind::supersede ? StageState::canceled
                                                   : StageState::passed;
     if (event.kind == Kind::failed) stage.tail = event.failure.detail;
-    co_await close_stage(std::move(stage));
+    close_stage(std::move(stage));
     co_return event;
 }
 
@@ -139,7 +139,7 @@ Task<domain::Event> Deployer::run_stage(ports::StageJob job, std::string kind) {
     job.app = app_.name;
     job.log_path = fmt::format("{}/{}.log", *logs, job.name);
     const auto name = job.name;
-    co_await open_stage(name);
+    open_stage(name);
     auto stage = stage_row(name);
     auto outcome = co_await world().stages.run(std::move(job), active().step);
     active().excluded += std::chrono::duration_cast<Millis>(world().timers.steady_now() - began);
@@ -174,7 +174,7 @@ Task<domain::Event> Deployer::run_stage(ports::StageJob job, std::string kind) {
             event.failure.signal = outcome->signal;
         }
     }
-    co_await close_stage(std::move(stage));
+    close_stage(std::move(stage));
     co_return event;
 }
 
@@ -284,12 +284,12 @@ domain::Manifest Deployer::manifest_of(const domain::AppConfig& config,
 }
 
 Task<domain::Event> Deployer::seal() {
-    co_await open_stage("seal");
+    open_stage("seal");
     auto stage = stage_row("seal");
     auto event = co_await seal_release();
     stage.state = event.kind == Kind::failed ? StageState::failed : StageState::passed;
     if (event.kind == Kind::failed) stage.tail = event.failure.detail;
-    co_await close_stage(std::move(stage));
+    close_stage(std::move(stage));
     co_return event;
 }
 

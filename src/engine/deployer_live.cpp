@@ -36,12 +36,12 @@ void put_exit(domain::Failure& failure, const std::optional<Exit>& exit) {
 }  // namespace
 
 Task<domain::Event> Deployer::start() {
-    co_await open_stage("start");
+    open_stage("start");
     auto stage = stage_row("start");
     auto event = co_await start_candidate();
     stage.state = event.kind == Kind::failed ? StageState::failed : StageState::passed;
     if (event.kind == Kind::failed) stage.tail = event.failure.detail;
-    co_await close_stage(std::move(stage));
+    close_stage(std::move(stage));
     co_return event;
 }
 
@@ -74,7 +74,7 @@ Task<domain::Event> Deployer::start_candidate() {
 }
 
 Task<domain::Event> Deployer::verify() {
-    co_await open_stage("verify");
+    open_stage("verify");
     auto stage = stage_row("verify");
     Event event;
     if (!app_.candidate) {
@@ -86,7 +86,7 @@ Task<domain::Event> Deployer::verify() {
     if (event.kind == Kind::failed) stage.tail = event.failure.detail;
     stage.exit_code = event.failure.exit_code;
     stage.signal = event.failure.signal;
-    co_await close_stage(std::move(stage));
+    close_stage(std::move(stage));
     co_return event;
 }
 
@@ -206,7 +206,7 @@ Task<domain::Event> Deployer::overdue(RunSetPtr set, std::size_t index, std::str
 }
 
 Task<domain::Event> Deployer::switch_traffic() {
-    co_await open_stage("switch");
+    open_stage("switch");
     auto stage = stage_row("switch");
     auto event = co_await flip_to_candidate();
     stage.state = event.kind == Kind::failed ? StageState::failed : StageState::passed;
@@ -218,7 +218,7 @@ Task<domain::Event> Deployer::switch_traffic() {
     }
     // Its end is written after the switch is committed, which must not wait for it.
     switch_stage_ = std::move(stage);
-    if (event.kind == Kind::failed) co_await close_switch_stage();
+    if (event.kind == Kind::failed) close_switch_stage();
     co_return event;
 }
 
@@ -347,9 +347,9 @@ Task<void> drain_old(ports::Traffic& traffic, std::string app, ReleaseNumber rel
 // Watches while the old release finishes what it has begun.
 Task<domain::Event> Deployer::drain() {
     watch_from_now();
-    co_await close_switch_stage();
+    close_switch_stage();
     co_await settle_live();
-    co_await open_stage("bake");
+    open_stage("bake");
     auto reached = co_await probe_through_proxy();
     if (!reached) co_return left(failed(Reason::switch_failed, reached.error().message));
     auto done = std::make_shared<async::Event>();
@@ -375,7 +375,7 @@ Task<domain::Event> Deployer::bake() {
     if (!active().monitor) {  // taken up again after an interruption: from zero
         watch_from_now();
         co_await settle_live();
-        co_await open_stage("bake");
+        open_stage("bake");
     }
     auto& timers = world().timers;
     auto& monitor = *active().monitor;
@@ -392,7 +392,7 @@ Task<domain::Event> Deployer::bake() {
     if (monitor.tripped().is_set() || active().step.requested()) co_return left(tripped_or_asked());
     auto stage = stage_row("bake");
     stage.state = StageState::passed;
-    co_await close_stage(std::move(stage));
+    close_stage(std::move(stage));
     Event event;
     event.kind = Kind::bake_passed;
     co_return event;
@@ -415,21 +415,21 @@ domain::Event Deployer::left(Event event) {
     return event;
 }
 
-Task<void> Deployer::close_bake() {
+void Deployer::close_bake() {
     auto event = std::exchange(bake_end_, std::nullopt);
-    if (!event) co_return;
+    if (!event) return;
     auto stage = stage_row("bake");
     stage.state =
         event->failure.reason == Reason::canceled ? StageState::canceled : StageState::failed;
     stage.tail = event->failure.detail;
     stage.exit_code = event->failure.exit_code;
     stage.signal = event->failure.signal;
-    co_await close_stage(std::move(stage));
+    close_stage(std::move(stage));
 }
 
-Task<void> Deployer::close_switch_stage() {
+void Deployer::close_switch_stage() {
     auto stage = std::exchange(switch_stage_, std::nullopt);
-    if (stage) co_await close_stage(std::move(*stage));
+    if (stage) close_stage(std::move(*stage));
 }
 
 // Asks through the proxy's own door who answers; only another release's answer counts against this
@@ -514,7 +514,7 @@ Task<domain::Event> Deployer::roll_back() {
         if (!flipped) co_return failed(Reason::rollback_failed, flipped.error().message);
     }
     co_await stop_watching();
-    co_await close_bake();
+    close_bake();
     co_await settle_live();
     if (app_.candidate)
         co_await services_.fleet.stop(std::exchange(app_.candidate, nullptr), Which::all);
@@ -542,7 +542,7 @@ Task<void> Deployer::promote() {
 }
 
 Task<void> Deployer::discard() {
-    co_await close_bake();
+    close_bake();
     if (app_.candidate)
         co_await services_.fleet.stop(std::exchange(app_.candidate, nullptr), Which::all);
 }
@@ -552,7 +552,7 @@ Task<void> Deployer::take_down() {
     if (!removed)
         log::error("the route was not removed",
                    {{"app", app_.name}, {"error", removed.error().message}});
-    co_await close_bake();
+    close_bake();
     if (app_.live) co_await services_.fleet.stop(std::exchange(app_.live, nullptr), Which::all);
     app_.record.live = 0;
     app_.record.stable = 0;

@@ -159,6 +159,7 @@ Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deplo
     std::erase_if(app.queue,
                   [](const Deployment& queued) { return queued.state == State::superseded; });
     app.queue.push_back(deployment);
+    app.unstored.insert(deployment.id);
     for (auto& older : superseded) {
         more.emplace_back(ports::PutDeployment{older});
         more.emplace_back(event_of(
@@ -174,10 +175,13 @@ Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deplo
         event_of(deployment, now, fmt::format("{} queued", to_string(deployment.id))));
     auto saved = co_await services_.journal.save(std::move(more), "queued");
     if (!saved) {
-        // Not stored is not accepted: the queue goes back to what the record says.
-        std::erase_if(app.queue,
-                      [&](const Deployment& queued) { return queued.id == deployment.id; });
+        // Not stored is not accepted: the queue goes back to what the record says. One that a
+        // newer push has taken the place of meanwhile is known to that push until its own end.
+        auto taken = std::erase_if(
+            app.queue, [&](const Deployment& queued) { return queued.id == deployment.id; });
+        if (taken > 0) app.unstored.erase(deployment.id);
         for (auto& older : superseded) {
+            if (app.unstored.erase(older.id) > 0) continue;
             older.state = State::queued;
             older.superseded_by = {};
             older.failure = {};
@@ -189,6 +193,9 @@ Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deplo
                   [](const Deployment& a, const Deployment& b) { return a.id < b.id; });
         co_return saved.error();
     }
+    app.unstored.erase(deployment.id);
+    for (const auto& older : superseded)
+        app.unstored.erase(older.id);
     if (deployment.plan != Plan::restart) co_await supersede_active(app, deployment.id);
     app.lane_wake.set();
     co_return deployment.id;
@@ -223,10 +230,11 @@ void EngineCore::ask(AppContext& app, domain::Event event) {
 
 // Restarts and rollbacks go first and pass a hold; of the others only the newest is ever queued.
 std::optional<std::size_t> EngineCore::next_in_queue(const AppContext& app) const {
+    auto stored = [&](const Deployment& queued) { return !app.unstored.contains(queued.id); };
     for (std::size_t i = 0; i < app.queue.size(); ++i)
-        if (app.queue[i].plan == Plan::restart) return i;
+        if (app.queue[i].plan == Plan::restart && stored(app.queue[i])) return i;
     for (std::size_t i = 0; i < app.queue.size(); ++i)
-        if (!app.record.hold || app.queue[i].force) return i;
+        if ((!app.record.hold || app.queue[i].force) && stored(app.queue[i])) return i;
     return std::nullopt;
 }
 

@@ -5,6 +5,7 @@
 #include "deployer.hpp"
 #include "explain.hpp"
 #include "matching.hpp"
+#include "seen_deliveries.hpp"
 #include "services.hpp"
 #include "statuses.hpp"
 
@@ -145,6 +146,7 @@ class EngineCore final : public Engine {
                            std::function<void(Result<ports::StageOutcome>)> done,
                            async::Cancel cancel);
     Result<void> ready_for_work() const;
+    Result<AppContext*> idle_app(const std::string& name);
 
     // deliveries.cpp
     void read_hook_secrets(AppContext& app);
@@ -177,6 +179,7 @@ class EngineCore final : public Engine {
     Slots polls_;
     std::int64_t last_deployment_ = 0;
     std::int64_t last_delivery_ = 0;
+    SeenDeliveries seen_;
     std::string last_decoy_;  // see another_app()
     bool loaded_ = false;
     TimePoint started_at_{};

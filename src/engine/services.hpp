@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,7 @@ struct Active {
     std::string describe;
     std::optional<ports::TreeMark> mark;
     std::vector<domain::Probe> unsaved_probes;
+    std::vector<ports::Write> unsaved;  // rows of stages
     std::unique_ptr<BakeMonitor> monitor;
     std::string failed_tail;    // the last lines of the stage that failed, masked
     bool flipped_back = false;  // traffic is with the fallback already
@@ -73,6 +75,7 @@ struct AppContext {
     bool booted = false;          // boot() had to start the stable release
 
     std::vector<domain::Deployment> queue;  // oldest first
+    std::set<DeploymentId> unstored;        // of those that are queued or were: not durable yet
     std::unique_ptr<Active> active;
     async::Event lane_wake;
     async::Event watch_wake;

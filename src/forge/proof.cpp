@@ -1,5 +1,7 @@
 #include "proof.hpp"
 
+#include "encode.hpp"
+
 #include <algorithm>
 
 namespace belay::forge {
@@ -28,6 +30,7 @@ class SecretCheck : public ports::BodyCheck {
             if (!key.empty()) hashes_.emplace_back(key);
         for (auto& secret : proof.secrets)
             if (!secret.empty()) secrets_.push_back(fingerprint(secret));
+        of_body_alone_ = proof.prefix.empty();
         feed(proof.prefix);
     }
 
@@ -40,6 +43,7 @@ class SecretCheck : public ports::BodyCheck {
         bool passed = false;
         for (auto& hash : hashes_) {
             auto digest = hash.finish();
+            if (!first_) first_ = digest;
             for (const auto& hmac : hmacs_)
                 passed |= same(digest, hmac);
         }
@@ -51,8 +55,15 @@ class SecretCheck : public ports::BodyCheck {
         return verdict(passed);
     }
 
+    std::string digest() const override {
+        if (!first_ || !of_body_alone_) return {};
+        return to_hex({reinterpret_cast<const char*>(first_->data()), first_->size()});
+    }
+
   private:
     std::vector<Hmac> hashes_;
+    std::optional<Digest> first_;
+    bool of_body_alone_ = true;
     std::vector<Digest> hmacs_;
     std::vector<Digest> secrets_;
     std::vector<std::string> texts_;
@@ -70,6 +81,7 @@ class FormCheck : public ports::BodyCheck {
     }
 
     Result<void> finish(std::string_view body) override { return judge_->finish(body); }
+    std::string digest() const override { return judge_->digest(); }
 
   private:
     std::unique_ptr<ports::BodyCheck> judge_;
@@ -117,6 +129,11 @@ class Either : public ports::BodyCheck {
         auto one = one_->finish(body);
         auto other = other_->finish(body);
         return verdict(one.has_value() || other.has_value());
+    }
+
+    std::string digest() const override {
+        auto one = one_->digest();
+        return one.empty() ? other_->digest() : one;
     }
 
   private:

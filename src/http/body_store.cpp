@@ -64,6 +64,8 @@ bool BodyStore::fits() {
     if (size_ <= reserved_) return true;
     if (size_ > kInMemoryMost) return false;
     auto want = std::max({size_, 2 * reserved_, kFirstReserve});
+    // Grows with what has come, as a head can announce anything, but not past what it announced.
+    if (announced_) want = std::max<std::size_t>(size_, std::min<std::uint64_t>(want, *announced_));
     if (!budget_.take(want - reserved_)) return false;
     reserved_ = want;
     memory_.reserve(want);

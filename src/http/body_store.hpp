@@ -8,6 +8,8 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -34,8 +36,10 @@ class MemoryBudget {
 // Files are written on the pool.
 class BodyStore {
   public:
-    BodyStore(MemoryBudget& budget, boost::asio::thread_pool& pool, std::string spool)
-        : budget_(budget), pool_(pool), spool_(std::move(spool)) {}
+    // `announced`: its length by the head, when that says one.
+    BodyStore(MemoryBudget& budget, boost::asio::thread_pool& pool, std::string spool,
+              std::optional<std::uint64_t> announced)
+        : budget_(budget), pool_(pool), spool_(std::move(spool)), announced_(announced) {}
     BodyStore(const BodyStore&) = delete;
     BodyStore& operator=(const BodyStore&) = delete;
     ~BodyStore();
@@ -62,6 +66,7 @@ class BodyStore {
     MemoryBudget& budget_;
     boost::asio::thread_pool& pool_;
     std::string spool_;
+    std::optional<std::uint64_t> announced_;
     std::string memory_;  // of a spooled one what is not written yet
     std::size_t reserved_ = 0;
     std::size_t size_ = 0;

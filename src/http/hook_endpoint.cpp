@@ -52,10 +52,12 @@ struct HookEndpoint::Understood {
 struct HookEndpoint::Parse {
     const ports::Forge* forge;
     const ports::HookRequest* request;
+    std::string known;  // digest of the body, where the check of its signature came by one
 
     Result<Understood> operator()() const {
         auto push = forge->parse(*request);
         if (!push) return push.error();
+        if (!known.empty()) return Understood{std::move(*push), known};
         Sha256 digest;
         if (request->method == "GET") digest.feed(request->target);  // where its payload is
         digest.feed(request->body);
@@ -111,7 +113,7 @@ Task<Response> HookEndpoint::deliver(Request& request, BodyReader& reader) {
                       settings.has_value(),
                       known ? forge : nullptr,
                       std::move(check),
-                      {budget_, pool_, options_.spool},
+                      {budget_, pool_, options_.spool, reader.length()},
                       std::nullopt,
                       options_.hook_body};
 
@@ -187,7 +189,9 @@ Task<Result<HookEndpoint::Understood>> HookEndpoint::read(Delivery& delivery) {
     auto bytes = delivery.bytes();
     if (!bytes) co_return bytes.error();
     raw.body = *bytes;
-    Parse parse(delivery.forge, &raw);
+    std::string known;
+    if (raw.method != "GET") known = delivery.check->digest();  // else the target has the payload
+    Parse parse{delivery.forge, &raw, std::move(known)};
     if (!delivery.body.spooled() && raw.body.size() <= options_.parse_on_loop) co_return parse();
     co_return co_await async::offload(pool_, std::move(parse));
 }

@@ -75,6 +75,25 @@ Result<std::int64_t> last_id(Connection& connection, std::string_view table) {
     return *row ? query.next_integer() : 0;
 }
 
+Result<std::vector<ports::DeliveryIdentity>> recent_deliveries(Connection& connection) {
+    auto query = connection.query(
+        "SELECT app, forge, delivery_id FROM deliveries WHERE id > ? AND delivery_id <> ''");
+    auto last = last_id(connection, "deliveries");
+    if (!last) return last.error();
+    bind_all(query, *last - ports::kRecentDeliveries);
+    std::vector<ports::DeliveryIdentity> found;
+    while (true) {
+        auto row = query.step();
+        if (!row) return row.error();
+        if (!*row) return found;
+        ports::DeliveryIdentity identity;
+        identity.app = query.next_text();
+        identity.forge = query.next_text();
+        identity.delivery_id = query.next_text();
+        found.push_back(std::move(identity));
+    }
+}
+
 }  // namespace
 
 Result<ports::Snapshot> snapshot(Connection& connection) {
@@ -95,8 +114,11 @@ Result<ports::Snapshot> snapshot(Connection& connection) {
     if (!last_delivery) return last_delivery.error();
     auto last_event = last_id(connection, "events");
     if (!last_event) return last_event.error();
-    return ports::Snapshot{std::move(*apps), std::move(*unfinished), std::move(*runs),
-                           *last_deployment, *last_delivery,         *last_event};
+    auto recent = recent_deliveries(connection);
+    if (!recent) return recent.error();
+    return ports::Snapshot{std::move(*apps),  std::move(*unfinished), std::move(*runs),
+                           *last_deployment,  *last_delivery,         *last_event,
+                           std::move(*recent)};
 }
 
 Found<domain::Delivery> find_delivery(Connection& connection, const std::string& app,
@@ -108,11 +130,13 @@ Found<domain::Delivery> find_delivery(Connection& connection, const std::string&
     return find_one_delivery(connection, sql, app, forge, delivery_id);
 }
 
-Found<domain::Delivery> find_digest(Connection& connection, const std::string& app,
-                                    const std::string& digest) {
-    static const auto sql =
-        select<domain::Delivery>("WHERE app = ? AND body_digest = ? ORDER BY id DESC LIMIT 1");
-    return find_one_delivery(connection, sql, app, digest);
+Found<domain::Delivery> find_body(Connection& connection, const std::string& app,
+                                  const std::string& commit, const std::string& digest) {
+    // By the commit: an index of digests would cost each delivery a page of its own.
+    static const auto sql = select<domain::Delivery>(
+        "WHERE app = ? AND body_digest = ? AND id IN (SELECT delivery FROM changes "
+        "WHERE \"commit\" = ?) ORDER BY id DESC LIMIT 1");
+    return find_one_delivery(connection, sql, app, digest, commit);
 }
 
 Found<domain::Delivery> delivery(Connection& connection, DeliveryId id) {
@@ -133,7 +157,8 @@ List<domain::Delivery> deliveries_of_commit(Connection& connection, const std::s
                                             int limit) {
     static const auto sql = select<domain::Delivery>(R"sql(WHERE id IN (
         SELECT delivery FROM changes WHERE "commit" >= ?1 AND "commit" < ?2
-        UNION SELECT delivery FROM changes WHERE "after" >= ?1 AND "after" < ?2)
+        UNION SELECT delivery FROM changes WHERE "after" >= ?1 AND "after" < ?2
+                                             AND "after" IS NOT "commit")
         ORDER BY id DESC LIMIT ?3)sql");
     if (prefix.empty()) return std::vector<domain::Delivery>();
     return list_deliveries(connection, sql, prefix, behind(prefix), bounded(limit));

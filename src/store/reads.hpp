@@ -20,8 +20,8 @@ Result<ports::Snapshot> snapshot(Connection& connection);
 
 Found<domain::Delivery> find_delivery(Connection& connection, const std::string& app,
                                       const std::string& forge, const std::string& delivery_id);
-Found<domain::Delivery> find_digest(Connection& connection, const std::string& app,
-                                    const std::string& digest);
+Found<domain::Delivery> find_body(Connection& connection, const std::string& app,
+                                  const std::string& commit, const std::string& digest);
 Found<domain::Delivery> delivery(Connection& connection, DeliveryId id);
 List<domain::Delivery> deliveries(Connection& connection, const std::string& app, ports::Page page);
 List<domain::Delivery> deliveries_of_commit(Connection& connection, const std::string& prefix,

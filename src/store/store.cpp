@@ -56,9 +56,10 @@ class SqliteStore final : public ports::Store {
         };
         return read(std::move(work));
     }
-    Task<Found<domain::Delivery>> find_digest(std::string app, std::string digest) override {
-        auto work = [app, digest](Connection& connection) {
-            return store::find_digest(connection, app, digest);
+    Task<Found<domain::Delivery>> find_body(std::string app, std::string commit,
+                                            std::string digest) override {
+        auto work = [app, commit, digest](Connection& connection) {
+            return store::find_body(connection, app, commit, digest);
         };
         return read(std::move(work));
     }

@@ -71,6 +71,7 @@ struct FakeMachine {
     };
     std::map<std::string, Process> processes;
     int next_pid = 100;
+    Millis stop_takes{0};
     std::uint16_t next_port = 20'000;
     std::set<std::string> sick_commits;       // their health check fails
     std::set<std::string> not_owner_commits;  // somebody else listens on their port
@@ -286,7 +287,7 @@ class FakeReleases : public ports::Releases {
 
 class FakeRuntime : public ports::Runtime {
   public:
-    explicit FakeRuntime(FakeMachine& machine) : machine_(machine) {}
+    FakeRuntime(FakeMachine& machine, async::Timers& timers) : machine_(machine), timers_(timers) {}
 
     Task<Result<ports::RunInfo>> start(ports::ProcessSpec spec,
                                        ports::BeforeGo before_go) override {
@@ -316,6 +317,7 @@ class FakeRuntime : public ports::Runtime {
     Task<Result<void>> stop(std::string id) override {
         auto found = machine_.processes.find(id);
         if (found == machine_.processes.end()) co_return Error{Errc::not_found, id};
+        if (machine_.stop_takes > Millis{0}) co_await timers_.sleep(machine_.stop_takes);
         found->second.info.state = ports::RunState::exited;
         co_return Result<void>{};
     }
@@ -374,6 +376,7 @@ class FakeRuntime : public ports::Runtime {
 
   private:
     FakeMachine& machine_;
+    async::Timers& timers_;
     std::function<void(const ports::RunInfo&)> callback_;
 };
 

@@ -111,6 +111,10 @@ class FakeStore : public ports::Store {
         snapshot.last_deployment = disk_->last_deployment;
         snapshot.last_delivery = disk_->last_delivery;
         snapshot.last_event = disk_->last_event;
+        for (const auto& [id, delivery] : disk_->deliveries)
+            if (!delivery.delivery_id.empty())
+                snapshot.recent_deliveries.push_back(
+                    {delivery.app, delivery.forge, delivery.delivery_id});
         co_return snapshot;
     }
 
@@ -121,10 +125,12 @@ class FakeStore : public ports::Store {
                    delivery.delivery_id == delivery_id;
         });
     }
-    Task<Result<std::optional<domain::Delivery>>> find_digest(std::string app,
-                                                              std::string digest) override {
+    Task<Result<std::optional<domain::Delivery>>> find_body(std::string app, std::string commit,
+                                                            std::string digest) override {
         return newest(&FakeDisk::deliveries, [=](const domain::Delivery& delivery) {
-            return delivery.app == app && delivery.body_digest == digest;
+            return delivery.app == app && delivery.body_digest == digest &&
+                   std::any_of(delivery.changes.begin(), delivery.changes.end(),
+                               [&](const auto& change) { return change.commit == commit; });
         });
     }
     Task<Result<std::optional<domain::Delivery>>> delivery(DeliveryId id) override {

@@ -87,7 +87,8 @@ struct Delivery {
     PushKind kind = PushKind::other;
     std::string repository;  // full name
     std::vector<Change> changes;
-    std::string body_digest;  // sha-256, hex
+    std::string
+        body_digest;  // HMAC-SHA256 by the app's secret where it is signed so, else SHA-256; hex
 
     bool operator==(const Delivery&) const = default;
 };

@@ -35,6 +35,9 @@ class BodyCheck {
     // Any of the secrets passes, in constant time, and the same work is done whatever the headers
     // say. Errc::unauthorized for missing, malformed and wrong alike.
     virtual Result<void> finish(std::string_view body) = 0;
+    // After finish(): a digest of the body that the check came by, lower-case hex. The same body
+    // under the same secrets has the same. Empty: it has none, or one of more than the body.
+    virtual std::string digest() const { return {}; }
 };
 
 class Forge {

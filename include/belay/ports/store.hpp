@@ -122,6 +122,15 @@ struct Committed {
     std::vector<std::int64_t> access_ids;  // of its AddTokens and AddAudits, in order
 };
 
+// By what a forge's own id of a delivery is unique.
+struct DeliveryIdentity {
+    std::string app;
+    std::string forge;
+    std::string delivery_id;
+};
+
+inline constexpr int kRecentDeliveries = 8'192;
+
 // What the engine reads once, at start.
 struct Snapshot {
     std::vector<domain::App> apps;
@@ -130,6 +139,8 @@ struct Snapshot {
     std::int64_t last_deployment = 0;
     std::int64_t last_delivery = 0;
     std::int64_t last_event = 0;
+    // The newest that have an id of their forge's, at most kRecentDeliveries.
+    std::vector<DeliveryIdentity> recent_deliveries;
 };
 
 // A page of newest-first lists: rows with an id below `before` (0: from the newest), `limit` at
@@ -159,9 +170,10 @@ class Store {
     virtual Task<Result<Snapshot>> snapshot() = 0;
     virtual Task<Result<std::optional<domain::Delivery>>> find_delivery(
         std::string app, std::string forge, std::string delivery_id) = 0;
-    // The newest delivery of the app with this body.
-    virtual Task<Result<std::optional<domain::Delivery>>> find_digest(std::string app,
-                                                                      std::string digest) = 0;
+    // The newest delivery of the app that names this commit and had this body.
+    virtual Task<Result<std::optional<domain::Delivery>>> find_body(std::string app,
+                                                                    std::string commit,
+                                                                    std::string digest) = 0;
     virtual Task<Result<std::optional<domain::Delivery>>> delivery(DeliveryId id) = 0;
     // app empty: of all.
     virtual Task<Result<std::vector<domain::Delivery>>> deliveries(std::string app, Page page) = 0;

@@ -268,10 +268,10 @@ TEST_F(Prober, SaysWhichTypesAreNotInEffectYet) {
 }
 
 TEST_F(Prober, AsksTheProxyWhichReleaseAnswered) {
-    std::string request, reply = answer("503 x", "", "X-Belay-Release: 42\r\n");
+    std::string request;
     HostileServer server([&](Peer& peer) {
         request = peer.read_request();
-        peer.send(reply);
+        peer.send(answer("503 x", "", "X-Belay-Release: 42\r\n"));
     });
     target.port = server.port();
     target.host_header = "shop.example.com";
@@ -280,7 +280,11 @@ TEST_F(Prober, AsksTheProxyWhichReleaseAnswered) {
     EXPECT_EQ(*release, 42);
     EXPECT_NE(request.find("X-Belay-Nonce: n0nce\r\n"), std::string::npos);
     EXPECT_NE(request.find("Host: shop.example.com\r\n"), std::string::npos);
-    reply = answer("200 OK", "");
+    HostileServer stranger([](Peer& peer) {
+        peer.read_request();
+        peer.send(answer("200 OK", ""));
+    });
+    target.port = stranger.port();
     EXPECT_EQ(test::run_task(loop, prober->through_proxy(target, "n")).error().code,
               Errc::conflict);
     target.port = closed_port();

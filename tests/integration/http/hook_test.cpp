@@ -273,6 +273,13 @@ TEST_F(Hook, Says503WhenABodyCantBeSpooled) {
     EXPECT_EQ(ask(tcp(), hook(push_body(100'000))).status, 503);
 }
 
+TEST_F(Hook, TakesNoMoreMemoryForABodyThanItAnnounced) {
+    options_.bodies_in_memory = 110'000;  // less than the next doubling
+    options_.spool = directory_ + "/nowhere";
+    start();
+    EXPECT_EQ(ask(tcp(), hook(push_body(100'000))).status, 202);
+}
+
 std::size_t peak_memory() {
     std::ifstream file("/proc/self/status");
     for (std::string line; std::getline(file, line);)

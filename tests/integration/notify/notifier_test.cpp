@@ -87,8 +87,8 @@ class Outbox : public testing::Test {
         notifier_.reset();
     }
     void kill() {
+        notifier_.reset();  // its threads end before the loop that they come back to
         loop_.reset();
-        notifier_.reset();
         store_.reset();
         loop_ = std::make_unique<test::TestLoop>();
     }

@@ -86,7 +86,7 @@ TYPED_TEST(StoreContract, NothingIsFoundInAnEmptyStore) {
     EXPECT_TRUE(snapshot.apps.empty() && snapshot.unfinished.empty() && snapshot.open_runs.empty());
     EXPECT_EQ(snapshot.last_deployment + snapshot.last_delivery + snapshot.last_event, 0);
     EXPECT_FALSE(this->run(store.find_delivery("shop", "github", "x")));
-    EXPECT_FALSE(this->run(store.find_digest("shop", "x")));
+    EXPECT_FALSE(this->run(store.find_body("shop", "c", "x")));
     EXPECT_FALSE(this->run(store.delivery(DeliveryId{1})));
     EXPECT_TRUE(this->run(store.deliveries("", {})).empty());
     EXPECT_FALSE(this->run(store.deployment(DeploymentId{1})));
@@ -268,6 +268,11 @@ TYPED_TEST(StoreContract, ADeliveryIsStoredOnceByItsForgesId) {
     this->put({ports::PutDelivery{again}, ports::PutDelivery{third}, ports::PutDelivery{first}});
     EXPECT_EQ(this->run(store.delivery(first.id)), first);
     EXPECT_EQ(this->run(store.find_delivery("blog", "github", first.delivery_id)), again);
+    auto recent = this->run(store.snapshot()).recent_deliveries;
+    EXPECT_TRUE(std::any_of(recent.begin(), recent.end(), [&](const auto& identity) {
+        return identity.app == "blog" && identity.forge == "github" &&
+               identity.delivery_id == first.delivery_id;
+    }));
 }
 
 TYPED_TEST(StoreContract, DeliveriesWithoutAnIdAreNeverTheSame) {
@@ -277,8 +282,12 @@ TYPED_TEST(StoreContract, DeliveriesWithoutAnIdAreNeverTheSame) {
     second.delivery_id.clear();
     this->put({ports::PutDelivery{first}, ports::PutDelivery{second}});
     EXPECT_FALSE(this->run(this->store_->find_delivery("shop", "github", "")));
-    EXPECT_EQ(this->run(this->store_->find_digest("shop", first.body_digest)), second);
-    EXPECT_FALSE(this->run(this->store_->find_digest("blog", first.body_digest)));
+    const auto commit = *first.changes.front().commit;
+    EXPECT_EQ(this->run(this->store_->find_body("shop", commit, first.body_digest)), second);
+    EXPECT_FALSE(this->run(this->store_->find_body("blog", commit, first.body_digest)));
+    EXPECT_FALSE(
+        this->run(this->store_->find_body("shop", std::string(40, 'e'), first.body_digest)));
+    EXPECT_TRUE(this->run(this->store_->snapshot()).recent_deliveries.empty());
 }
 
 TYPED_TEST(StoreContract, ListsArePagedFromTheNewest) {

@@ -214,14 +214,14 @@ TEST_F(StoreDurability, TheLogIsCarriedOverAndAFailedSyncThereCountsToo) {
     auto put_large = [&] {
         return put(*store, {ports::PutConfig{"hash" + std::to_string(stored++), large}});
     };
-    for (int i = 0; i < 200; ++i)
+    for (int i = 0; i < 600; ++i)
         ASSERT_TRUE(put_large());
-    EXPECT_LT(fs::file_size(path_ + "-wal"), std::size_t{6} << 20);
-    EXPECT_GT(fs::file_size(path_), std::size_t{8} << 20);
+    EXPECT_LT(fs::file_size(path_ + "-wal"), std::size_t{18} << 20);
+    EXPECT_GT(fs::file_size(path_), std::size_t{20} << 20);
 
     vfs.fail_database_sync = true;
     auto result = put_large();
-    for (int i = 0; i < 200 && result; ++i)
+    for (int i = 0; i < 600 && result; ++i)
         result = put_large();
     ASSERT_FALSE(result);
     EXPECT_EQ(result.error().code, Errc::internal);

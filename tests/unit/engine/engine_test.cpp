@@ -171,6 +171,30 @@ TEST(Engine, DoesNotAcceptADeliveryThatCannotBeWritten) {
     EXPECT_EQ(world.end_of(world.push('c').deployment).state, State::healthy);
 }
 
+TEST(Engine, OfPushesThatCannotBeWrittenNoneIsDeployedLater) {
+    EngineWorld world;
+    world.start_live();
+    ASSERT_TRUE(world.ask(world.engine->hold("shop", "a look", "ada")));
+    auto waiting = world.push('b').deployment;
+    world.store->fail_all_commits(Error{Errc::disk_full, "no space left"});
+    int refused = 0;
+    auto count = [&refused](std::exception_ptr, Result<engine::HookAnswer> answer) {
+        refused += answer ? 0 : 1;
+    };
+    // The second takes the first one's place in the queue before either is known to be lost.
+    for (char letter : {'c', 'd'})
+        boost::asio::co_spawn(
+            *world.loop,
+            world.engine->submit("shop", "github", world.push_of(letter), std::string(1, letter)),
+            count);
+    ASSERT_TRUE(world.run_until([&] { return refused == 2; }));
+    world.store->fail_all_commits(std::nullopt);
+    ASSERT_TRUE(world.ask(world.engine->resume("shop", "ada")));
+    EXPECT_EQ(world.end_of(waiting).state, State::healthy);
+    EXPECT_EQ(world.newest().id, waiting);
+    EXPECT_EQ(world.push('e').status_code, 202);
+}
+
 TEST(Engine, RevertsWhenTheProxyDoesNotAnswer) {
     EngineWorld world;
     world.start_live();
@@ -328,6 +352,29 @@ TEST(Engine, ADeliveryTwiceMakesOneDeployment) {
     EXPECT_EQ(world.end_of(first->deployment).state, State::healthy);
 }
 
+TEST(Engine, ADeliveryTwiceIsKnownAfterARestartAndWhenItWasForgotten) {
+    EngineWorld world;
+    world.start_live();
+    auto push = world.push_of('b');
+    world.machine.commit_to_main(commit('b'));
+    auto first = world.deliver(push);
+    EXPECT_EQ(world.end_of(first.deployment).state, State::healthy);
+    auto forgotten = world.disk->deliveries.at(first.delivery);
+    forgotten.id = DeliveryId{1'000};
+    forgotten.delivery_id = "long ago";
+    world.kill();
+    world.start();
+    world.disk->deliveries[forgotten.id] = forgotten;  // after the engine has read what is recent
+    EXPECT_EQ(world.deliver(push).decision, domain::Decision::duplicate);
+    push = world.push_of('c');
+    push.delivery_id = "long ago";
+    auto again = world.deliver(push);
+    EXPECT_EQ(again.decision, domain::Decision::duplicate);
+    EXPECT_EQ(again.delivery, forgotten.id);
+    EXPECT_EQ(world.newest().id, first.deployment);
+    EXPECT_EQ(world.end_of(world.push('d').deployment).state, State::healthy);
+}
+
 TEST(Engine, PushingAThenBThenAAgainIsThreePushes) {
     EngineWorld world;
     world.start_live();
@@ -367,6 +414,26 @@ TEST(Engine, CancelEndsABuildAndLeavesTheLiveReleaseAlone) {
     EXPECT_EQ(end.state, State::canceled);
     EXPECT_EQ(world.machine.served(), 1);
     EXPECT_EQ(world.ask(world.engine->cancel(id, "ada")).error().code, Errc::conflict);
+}
+
+TEST(Engine, StopSaysWhatIsInItsWay) {
+    EngineWorld world;
+    world.start_live();
+    world.machine.stop_takes = Millis{5'000};
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::baking));
+    auto refused = world.ask(world.engine->stop("shop", "ada"));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().message, "d2 is baking: `belay cancel d2` first");
+    ASSERT_TRUE(world.reaches(id, State::healthy));
+    ASSERT_FALSE(world.settled());
+    refused = world.ask(world.engine->remove("shop", false, "ada"));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().message,
+              "d2 is healthy, and the release that it replaced is still ending: try again in a "
+              "moment");
+    ASSERT_TRUE(world.run_until([&] { return world.settled(); }));
+    EXPECT_TRUE(world.ask(world.engine->stop("shop", "ada")));
 }
 
 TEST(Engine, WaitsForApprovalAndGoesOnOrEnds) {

@@ -61,7 +61,7 @@ class EngineWorld {
         source = std::make_unique<FakeSource>(machine, timers);
         stages = std::make_unique<FakeStages>(machine, timers);
         releases = std::make_unique<FakeReleases>(machine);
-        runtime = std::make_unique<FakeRuntime>(machine);
+        runtime = std::make_unique<FakeRuntime>(machine, timers);
         traffic = std::make_unique<FakeTraffic>(machine);
         prober = std::make_unique<FakeProber>(machine);
         store = std::make_unique<FakeStore>(disk);

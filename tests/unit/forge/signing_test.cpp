@@ -58,6 +58,26 @@ TEST(Signing, JudgesAFormInPiecesOfAnySize) {
     }
 }
 
+std::string digest_by(const HookRequest& request, const std::vector<Secret>& secrets) {
+    auto check = table().find("auto", request)->check(request, secrets);
+    check->feed(request.body);
+    static_cast<void>(check->finish(request.body));
+    return check->digest();
+}
+
+TEST(Signing, ASignatureOfTheBodyAloneIsItsDigestAsWell) {
+    const std::vector<Secret> secrets = {Secret(kSecret), Secret("new")};
+    auto made = with("github", "{}", "X-Hub-Signature-256", "sha256=" + hmac("{}"));
+    EXPECT_EQ(digest_by(made, secrets), hmac("{}"));
+    made.headers.back().second = "sha256=" + test::hex(test::hmac(EVP_sha256(), "new", "{}"));
+    EXPECT_EQ(digest_by(made, secrets), hmac("{}")) << "whichever secret it was signed with";
+    made.body = "{ }";
+    EXPECT_EQ(digest_by(made, secrets), hmac("{ }"));
+    EXPECT_EQ(digest_by(with("gitlab", "{}", "X-Gitlab-Token", kSecret), secrets), "");
+    auto standard = with("generic", "{}", "webhook-id", "msg_1");
+    EXPECT_EQ(digest_by(standard, secrets), "") << "over the message's id and time too";
+}
+
 TEST(Signing, GiteaSignsTheTextWithinAQuery) {
     const std::string text = "{\n  \"ref\": \"refs/heads/a+b\"\n}";
     for (const std::string forge : {"gitea", "forgejo"}) {
