@@ -14,7 +14,6 @@
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 namespace belay::proxy {
@@ -137,7 +136,7 @@ class Proxy {
         while (writer_.busy() && !plane_.loop.stopping())
             co_await Sleep(plane_.loop, Millis{20});
         auto successor = start_successor(plane_.options, listeners_.sockets());
-        bool serves = false;
+        bool serves = false, overdue = false;
         if (successor) {
             auto deadline = plane_.loop.now_us() + std::chrono::microseconds(kSuccession).count();
             char word = 0;
@@ -147,11 +146,12 @@ class Proxy {
                 got = ::read(successor->ready.get(), &word, 1);
             }
             serves = got == 1;
+            overdue = got < 0;
         }
         if (plane_.loop.stopping()) co_return;
         succeeding_ = false;
         if (!serves) {
-            stay(successor);
+            stay(successor, overdue);
             co_return;
         }
         log::info("another proxy took over; this one answers what it has begun",
@@ -162,14 +162,12 @@ class Proxy {
         leave_within(plane_.options.stop_timeout, plane_.options.stop_timeout).start();
     }
 
-    void stay(const Result<Successor>& successor) {
+    void stay(const Result<Successor>& successor, bool overdue) {
         log::error("no other proxy took over; this one serves on",
                    {{"error", successor ? "it did not start to serve; see its log above"
                                         : successor.error().message}});
-        if (successor) {
-            ::kill(successor->pid, SIGKILL);
-            ::waitpid(successor->pid, nullptr, 0);
-        }
+        // One that has ended may have left its number to somebody else.
+        if (successor && overdue) ::kill(successor->pid, SIGKILL);
         if (auto done = control_->listen(control_path()); !done)
             log::error("the daemon can't reach the proxy", {{"error", done.error().message}});
     }

@@ -1,20 +1,20 @@
 #include "successor.hpp"
 
-#include <climits>
-
 #include <cerrno>
+#include <climits>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
-#include <spawn.h>
+#include <sched.h>
 #include <string>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace belay::proxy {
 namespace {
 
 constexpr int kFirstPassed = 3;  // SD_LISTEN_FDS_START
-constexpr int kOutOfTheWay = 1000;
 constexpr const char* kReadyVariable = "BELAY_PROXY_READY";
 
 // Replaced by an upgrade while it ran: the new one is at the same place.
@@ -43,24 +43,37 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
     return all;
 }
 
-class FileActions {
+// Descriptors for a program, with the numbers that they get there.
+class Passed {
   public:
-    FileActions() { ::posix_spawn_file_actions_init(&actions_); }
-    FileActions(const FileActions&) = delete;
-    FileActions& operator=(const FileActions&) = delete;
-    ~FileActions() { ::posix_spawn_file_actions_destroy(&actions_); }
-    // Above the numbers that they get, so that none is overwritten before it was passed.
-    bool pass(int fd, int as) {
-        lifted_.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, kOutOfTheWay));
-        return lifted_.back() &&
-               ::posix_spawn_file_actions_adddup2(&actions_, lifted_.back().get(), as) == 0;
+    explicit Passed(int end) : end_(end) {}
+    // Lifted above all the numbers there (`end`), so that none is overwritten before it was passed.
+    bool add(int fd, int as) {
+        all_.push_back({Fd(::fcntl(fd, F_DUPFD_CLOEXEC, end_)), as});
+        return static_cast<bool>(all_.back().fd);
     }
-    const posix_spawn_file_actions_t* get() const { return &actions_; }
+    // In the child: nothing here may allocate.
+    bool place() const {
+        for (const auto& one : all_)
+            if (::dup2(one.fd.get(), one.as) < 0) return false;
+        return true;
+    }
 
   private:
-    posix_spawn_file_actions_t actions_{};
-    std::vector<Fd> lifted_;
+    struct One {
+        Fd fd;
+        int as;
+    };
+    int end_;
+    std::vector<One> all_;
 };
+
+// As fork(2), but the child is our parent's: the service manager's from the first moment, which hears of its end also
+// while we live, and asks no more of it once we are gone.
+pid_t fork_sibling() {
+    return static_cast<pid_t>(
+        ::syscall(SYS_clone, CLONE_PARENT | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+}
 
 }  // namespace
 
@@ -70,19 +83,23 @@ Result<Successor> start_successor(const ProxyOptions& options, const std::vector
     Successor successor;
     successor.ready = Fd(ends[0]);
     Fd theirs(ends[1]);
-    FileActions actions;
     int next = kFirstPassed;
+    Passed passed(next + static_cast<int>(listeners.size()) + 1);
     for (int fd : listeners)
-        if (!actions.pass(fd, next++)) return errno_error(errno, "passing a listener");
-    if (!actions.pass(theirs.get(), next)) return errno_error(errno, "passing a pipe");
-    std::vector<std::string> words{own_path(),  "proxy",         "--directory", options.directory,
-                                   "--control", options.control, "--nonce",     options.nonce};
+        if (!passed.add(fd, next++)) return errno_error(errno, "passing a listener");
+    if (!passed.add(theirs.get(), next)) return errno_error(errno, "passing a pipe");
+    std::vector<std::string> words{own_path(),        "proxy",     "--directory",
+                                   options.directory, "--control", options.control,
+                                   "--nonce",         options.nonce};
     auto variables = environment(listeners.size(), next);
     auto argv = pointers(words);
     auto envp = pointers(variables);
-    if (int failure = ::posix_spawn(&successor.pid, words.front().c_str(), actions.get(), nullptr,
-                                    argv.data(), envp.data()))
-        return errno_error(failure, "starting " + words.front());
+    successor.pid = fork_sibling();
+    if (successor.pid < 0) return errno_error(errno, "starting " + words.front());
+    if (successor.pid == 0) {
+        if (passed.place()) ::execve(argv.front(), argv.data(), envp.data());
+        ::_exit(127);  // which ends the pipe
+    }
     return successor;
 }
 

@@ -16,8 +16,8 @@ struct Successor {
     Fd ready;  // readable: one byte once it serves; its end without one: it failed
 };
 
-// Starts the program of our own path, as it is now, on the same listeners (LISTEN_FDS). Errc of the
-// errno.
+// Starts the program of our own path, as it is now, on the same listeners (LISTEN_FDS), as a child
+// of our parent. Errc of the errno.
 Result<Successor> start_successor(const ProxyOptions& options, const std::vector<int>& listeners);
 
 // To be called once when serving: tells whoever started us by start_successor().

@@ -283,6 +283,20 @@ stop_timeout = "5s"
         self.assertEqual(self.push("r2")["state"], "healthy")
         self.assertEqual(self.served(), "r2")
 
+    def test_a_daemon_that_stands_still_is_restarted_and_nothing_live_with_it(self):
+        self.set_up()
+        self.box.write("/etc/systemd/system/belay.service.d/soon.conf", "[Service]\nWatchdogSec=2\nTimeoutAbortSec=1\n")
+        self.box.run("systemctl", "daemon-reload")
+        self.box.run("systemctl", "restart", "belay")
+        apps, judge = self.pids("python3 app.py"), self.users()
+        daemon = self.unit("belay", "MainPID")
+        self.box.run("kill", "-STOP", daemon)
+        wait_for("another daemon", lambda: self.unit("belay", "MainPID") not in (daemon, "0"), 30)
+        self.wait_daemon()
+        self.assertEqual(self.unit("belay", "NRestarts"), "1")
+        self.assertEqual(self.pids("python3 app.py"), apps)
+        self.assert_none_failed(judge, "a daemon that stood still")
+
     def test_hardening(self):
         self.install(OLD)
         for unit, most in (("belay-proxy.service", 3.0), ("belay.service", 8.2)):

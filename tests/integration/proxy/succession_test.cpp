@@ -47,12 +47,14 @@ class Manager {
     std::string directory_;
 };
 
-// The one that took over is nobody's child here.
-void end(pid_t pid, const ProxyProcess& proxy) {
+// The one that took over is a child of ours, as its predecessor was.
+void end(pid_t pid) {
+    int status = -1;
     EXPECT_TRUE(test::eventually([&] {
         ::kill(pid, SIGTERM);
-        return !connect_to(proxy.control_path());
+        return ::waitpid(pid, &status, WNOHANG) == pid;
     }));
+    EXPECT_EQ(status, 0);
 }
 
 TEST(Succession, AnotherProxyTakesTheListenersOverAndTheOldOneAnswersWhatItHasBegun) {
@@ -82,7 +84,7 @@ TEST(Succession, AnotherProxyTakesTheListenersOverAndTheOldOneAnswersWhatItHasBe
     EXPECT_TRUE(last.has("Connection: close"));
     EXPECT_EQ(proxy.wait(), 0);
     EXPECT_TRUE(proxy.get("/").ends_with("release 1"));
-    end(successor, proxy);
+    end(successor);
 }
 
 TEST(Succession, AProxyWhoseSuccessorCantStartServesOn) {
@@ -97,6 +99,9 @@ TEST(Succession, AProxyWhoseSuccessorCantStartServesOn) {
     EXPECT_TRUE(control.closed_within(10'000));
     EXPECT_EQ(proxy.call({{"op", "hello"}})["ok"]["pid"], proxy.pid());
     EXPECT_TRUE(proxy.get("/").ends_with("release 1"));
+    int status = 0;
+    EXPECT_TRUE(test::eventually([&] { return ::waitpid(-1, &status, WNOHANG) > 0; }));
+    EXPECT_EQ(WEXITSTATUS(status), 1) << "of the one that could not start";
 }
 
 TEST(Succession, WithoutAServiceManagerTheSignalIsNothing) {
