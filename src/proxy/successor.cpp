@@ -1,7 +1,8 @@
 #include "successor.hpp"
 
-#include <cerrno>
 #include <climits>
+
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -68,8 +69,8 @@ class Passed {
     std::vector<One> all_;
 };
 
-// As fork(2), but the child is our parent's: the service manager's from the first moment, which hears of its end also
-// while we live, and asks no more of it once we are gone.
+// As fork(2), but the child is our parent's: the service manager's from the first moment, which
+// hears of its end also while we live, and asks no more of it once we are gone.
 pid_t fork_sibling() {
     return static_cast<pid_t>(
         ::syscall(SYS_clone, CLONE_PARENT | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
@@ -88,9 +89,8 @@ Result<Successor> start_successor(const ProxyOptions& options, const std::vector
     for (int fd : listeners)
         if (!passed.add(fd, next++)) return errno_error(errno, "passing a listener");
     if (!passed.add(theirs.get(), next)) return errno_error(errno, "passing a pipe");
-    std::vector<std::string> words{own_path(),        "proxy",     "--directory",
-                                   options.directory, "--control", options.control,
-                                   "--nonce",         options.nonce};
+    std::vector<std::string> words{own_path(),  "proxy",         "--directory", options.directory,
+                                   "--control", options.control, "--nonce",     options.nonce};
     auto variables = environment(listeners.size(), next);
     auto argv = pointers(words);
     auto envp = pointers(variables);
