@@ -11,6 +11,7 @@ find_package(CLI11 2.1 REQUIRED)
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(libgit2 REQUIRED IMPORTED_TARGET libgit2>=1.5)
+pkg_check_modules(libsystemd REQUIRED IMPORTED_TARGET libsystemd>=252)
 # The shared library, as header-only toml++ 3.3 aborts on some input when built without NDEBUG.
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus>=3.3)
 

@@ -2,6 +2,7 @@
 
 #include <belay/base/log.hpp>
 #include <belay/sys/files.hpp>
+#include <belay/sys/service_manager.hpp>
 
 #include <boost/asio/ip/address.hpp>
 #include <fmt/format.h>
@@ -10,6 +11,8 @@
 
 #include <algorithm>
 #include <array>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace belay::app {
 namespace {
@@ -71,23 +74,33 @@ DataPlane::DataPlane(boost::asio::any_io_executor executor, ports::Runtime& runt
       tasks_(std::move(executor)) {}
 
 Result<std::string> DataPlane::nonce() const {
-    const auto path = options_.directory + "/nonce";
+    const bool of_unit = !options_.unit.empty();
+    const auto path = nonce_path(options_.directory, of_unit);
     auto present = sys::read_file(path, 1024);
-    if (present && present->size() >= 32) return *present;
-    std::array<unsigned char, 32> random{};
-    if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1)
-        return Error{Errc::internal, "the system gives no random bytes"};
-    std::string text;
-    for (auto byte : random)
-        text += fmt::format("{:02x}", byte);
-    auto written = sys::write_file(path, text, 0600);
-    if (!written) return written.error();
+    std::string text = present && present->size() >= 32 ? *present : "";
+    if (text.empty()) {
+        std::array<unsigned char, 32> random{};
+        if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1)
+            return Error{Errc::internal, "the system gives no random bytes"};
+        for (auto byte : random)
+            text += fmt::format("{:02x}", byte);
+        auto written = sys::write_file(path, text, 0600);
+        if (!written) return written.error();
+    }
+    struct stat theirs{};
+    // At each start, as a proxy that never ran has no directory of its own yet.
+    if (of_unit && (::stat(options_.directory.c_str(), &theirs) != 0 ||
+                    ::chown(path.c_str(), static_cast<uid_t>(-1), theirs.st_gid) != 0 ||
+                    ::chmod(path.c_str(), 0640) != 0))
+        log::error("the proxy can't read the secret that it shares with the daemon",
+                   {{"error", errno_error(errno, path).message}});
     return text;
 }
 
 Task<Result<void>> DataPlane::start(domain::ServerConfig server) {
     server_ = std::move(server);
     shared_ = server_.proxy_listen;
+    if (!options_.unit.empty()) co_return co_await end_shimmed();
     auto info = runtime_.info(kRunId);
     if (info &&
         (info->state == ports::RunState::running || info->state == ports::RunState::backing_off)) {
@@ -136,11 +149,30 @@ Task<Result<void>> DataPlane::start(domain::ServerConfig server) {
     co_return Result<void>{};
 }
 
+// A proxy that an earlier way to run Belay left would hold the ports.
+Task<Result<void>> DataPlane::end_shimmed() {
+    if (!runtime_.info(kRunId)) co_return Result<void>{};
+    log::info("the proxy is a unit of its own from now on", {{"unit", options_.unit}});
+    auto stopped = co_await runtime_.stop(kRunId);
+    if (!stopped) co_return stopped.error();
+    co_return co_await runtime_.forget(kRunId);
+}
+
+// Its listeners first: as long as they are there, the next client starts it again.
+void DataPlane::let_go() {
+    wanted_ = false;
+    if (options_.unit.empty()) return;
+    auto stopped = sys::stop_unit(options_.unit + ".socket");
+    if (!stopped)
+        log::warning("the proxy may be started again", {{"error", stopped.error().message}});
+}
+
 Task<Result<void>> DataPlane::no_record() {
     co_return Result<void>{};
 }
 
 void DataPlane::remember() {
+    if (!options_.unit.empty()) return;  // it knows them itself
     auto written = sys::write_file(options_.directory + "/listeners.json",
                                    nlohmann::json(bound_).dump(), 0600);
     if (!written)
@@ -181,6 +213,10 @@ Task<std::vector<std::string>> DataPlane::open_listeners(ports::Traffic& traffic
     std::vector<std::string> problems;
     server_ = server;
     shared_ = server.proxy_listen;
+    if (!options_.unit.empty()) {
+        auto self = co_await traffic.hello();
+        if (self) bound_ = self->listeners;
+    }
     auto told = co_await traffic.set_settings(settings_of(server));
     if (!told) problems.push_back("the proxy did not take its settings: " + told.error().message);
     auto wanted = server.proxy_listen;
@@ -207,6 +243,7 @@ Task<std::vector<std::string>> DataPlane::open_listeners(ports::Traffic& traffic
                 problems.push_back(
                     fmt::format("the proxy did not take {}: {}", address, added.error().message));
         }
+        if (!options_.unit.empty()) continue;  // the proxy gave them to the manager
         // Its shim has them too, so that they outlive the proxy.
         auto held = co_await runtime_.add_listeners(kRunId, std::move(kept));
         if (!held)

@@ -19,9 +19,13 @@ struct DataPlaneOptions {
     std::string executable;  // belay
     std::string directory;   // STATE/proxy: routes.json, nonce, control.sock, listeners.json
     std::string log_path;
+    // The units that run the proxy and hold its listeners (belay-proxy); "": we start it under a
+    // shim.
+    std::string unit;
 };
 
-// Loop thread only. The proxy and its shim, which holds the listeners, outlive the daemon.
+// Loop thread only. The proxy and its shim, or the service manager, which holds the listeners,
+// outlive the daemon.
 class DataPlane {
   public:
     DataPlane(boost::asio::any_io_executor executor, ports::Runtime& runtime, async::Timers& timers,
@@ -33,8 +37,12 @@ class DataPlane {
     Task<Result<void>> start(domain::ServerConfig server);
     // Where its control socket is.
     std::string control_socket() const { return options_.directory + "/control.sock"; }
-    // A secret between daemon and proxy, made at the first start.
+    // A secret between daemon and proxy, made at the first start. Beside the directory where that
+    // is another user's.
     Result<std::string> nonce() const;
+    static std::string nonce_path(const std::string& directory, bool unit) {
+        return unit ? directory + ".nonce" : directory + "/nonce";
+    }
 
     // Opens what is asked for and not open yet, closes what no longer is where `close_others`, and
     // tells the proxy the settings; sentences for what could not be done.
@@ -44,17 +52,19 @@ class DataPlane {
                                                   bool close_others);
     // An address of the shared listeners at which this machine can be asked; empty: there is none.
     std::string address() const;
+    // 0: it does not run, or is a unit's.
     int pid() const;
     // To be called for changes of its run: a proxy whose shim is gone too is started again.
     void on_run_change(const ports::RunInfo& info);
     // `belay shutdown` is under way: it must stay down.
-    void let_go() { wanted_ = false; }
+    void let_go();
 
     static constexpr const char* kRunId = "proxy";
 
   private:
     Task<void> restart();
     static Task<Result<void>> no_record();
+    Task<Result<void>> end_shimmed();
     bool is_open(const std::string& address) const;
     Task<std::vector<std::string>> close_all_but(ports::Traffic& traffic,
                                                  std::vector<std::string> wanted);

@@ -1,5 +1,6 @@
 #include "init.hpp"
 
+#include "known_hosts.hpp"
 #include "stack.hpp"
 
 #include <belay/async/task_group.hpp>
@@ -349,6 +350,10 @@ int init(const cli::InitOptions& options) {
     for (auto [directory, mode] : {std::pair{beside.apps, 0755}, std::pair{beside.secrets, 0700}})
         if (auto ready = sys::make_directories(directory, static_cast<mode_t>(mode)); !ready)
             return refuse(ready.error());
+    if (!fs::exists(beside.known_hosts)) {
+        auto shipped = sys::write_file(beside.known_hosts, std::string(kPublicHostKeys), 0644);
+        if (!shipped) return refuse(shipped.error());
+    }
     if (auto kept = make_secret(facts.secret_file, facts.place.forge); !kept)
         return refuse(kept.error());
     if (is_ssh(draft.repo)) {

@@ -1,5 +1,6 @@
 #include "local_commands.hpp"
 
+#include "doctor.hpp"
 #include "hook_test.hpp"
 #include "init.hpp"
 #include "serve.hpp"
@@ -9,6 +10,8 @@
 #include <belay/git/worker.hpp>
 #include <belay/proxy/run.hpp>
 #include <belay/stage/worker.hpp>
+#include <belay/sys/files.hpp>
+#include <belay/sys/sockets.hpp>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -46,6 +49,33 @@ int check(const cli::CheckOptions& options) {
     return errors == 0 ? cli::kDone : cli::kFailed;
 }
 
+// What systemd holds for the proxy, by [proxy] listen; nothing where that is empty or can't be
+// read: the daemon then opens what it can. For a generator (systemd.generator(7)).
+int write_socket_unit(const std::string& directory) {
+    auto loaded = config::make_source(config::default_config_path())->load();
+    if (!loaded.server) return cli::kFailed;
+    std::string streams;
+    for (const auto& listen : loaded.server->proxy_listen)
+        if (auto addresses = sys::listen_addresses(listen))
+            for (const auto& address : *addresses)
+                streams += "ListenStream=" + address + "\n";
+    if (streams.empty()) return cli::kDone;
+    auto written = sys::write_file(
+        directory + "/belay-proxy.socket",
+        "# Made of [proxy] listen in " + config::default_config_path() +
+            " by belay-generator; `systemctl daemon-reload` makes it anew.\n"
+            "[Unit]\nDescription=Belay's proxy: where apps are served\n"
+            "Documentation=man:belay.toml(5)\n\n[Socket]\n" +
+            streams +
+            "BindIPv6Only=ipv6-only\nFreeBind=yes\nBacklog=1024\nFileDescriptorName=tcp\n"
+            "# A proxy that dies at once may be started as often as clients come.\n"
+            "TriggerLimitIntervalSec=0\n",
+        0644, false);
+    if (written) return cli::kDone;
+    std::cerr << "belay: " << written.error().message << '\n';
+    return cli::kFailed;
+}
+
 int run_proxy(const std::vector<std::string>& arguments) {
     proxy::ProxyOptions options;
     for (std::size_t i = 0; i + 1 < arguments.size(); i += 2) {
@@ -53,6 +83,10 @@ int run_proxy(const std::vector<std::string>& arguments) {
             options.directory = arguments[i + 1];
         else if (arguments[i] == "--control")
             options.control = arguments[i + 1];
+        else if (arguments[i] == "--nonce")
+            options.nonce = arguments[i + 1];
+        else if (arguments[i] == "--socket-unit")
+            return write_socket_unit(arguments[i + 1]);
     }
     if (options.directory.empty()) {
         std::cerr << "belay: `belay proxy` is started by `belay serve`; it needs --directory DIR\n";
@@ -126,6 +160,9 @@ cli::Locals local_commands() {
     cli::Locals locals;
     locals.serve = [](cli::ServeOptions options) { return serve(options.config); };
     locals.check = check;
+    locals.doctor = [](const std::string& config, bool json) {
+        return doctor(config_path_of(config), json);
+    };
     locals.init = [](cli::InitOptions options) { return init(options); };
     locals.proxy = run_proxy;
     locals.stage = run_stage;

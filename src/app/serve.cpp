@@ -22,6 +22,7 @@
 #include <belay/sys/files.hpp>
 #include <belay/sys/instance_lock.hpp>
 #include <belay/sys/open_files.hpp>
+#include <belay/sys/service_manager.hpp>
 #include <belay/sys/shim.hpp>
 #include <belay/sys/sockets.hpp>
 
@@ -134,14 +135,16 @@ class Daemon {
           lock_(take_state()),
           executable_(executable_path()),
           shim_(required(sys::find_shim())),
+          proxy_unit_(surroundings_.variable("BELAY_PROXY_UNIT")),
           timers_(async::make_timers(loop_.get_executor())),
           tasks_(loop_.get_executor()),
           runtime_(required(runtime::make_process_runtime(
               loop_.get_executor(), *timers_,
               {server_.state + "/run", shim_, static_cast<std::uint16_t>(server_.ports.first),
                static_cast<std::uint16_t>(server_.ports.last)}))),
-          data_plane_(loop_.get_executor(), *runtime_, *timers_,
-                      {executable_, server_.state + "/proxy", server_.state + "/logs/proxy.log"}),
+          data_plane_(
+              loop_.get_executor(), *runtime_, *timers_,
+              {executable_, proxy_directory(), server_.state + "/logs/proxy.log", proxy_unit_}),
           traffic_(loop_.get_executor(), *timers_, {data_plane_.control_socket()}),
           source_(git::make_child_source(loop_.get_executor(), {executable_, shim_})),
           stages_(stage::make_child_stages(loop_.get_executor(), *timers_,
@@ -170,6 +173,11 @@ class Daemon {
         auto server = loaded.server ? *loaded.server : last_valid(config_path_, surroundings_);
         server.state = absolute(server.state);
         return server;
+    }
+
+    // A unit says where its state is; that is not ours to move.
+    std::string proxy_directory() const {
+        return proxy_unit_.empty() ? server_.state + "/proxy" : "/var/lib/belay/proxy";
     }
 
     sys::InstanceLock take_state() {
@@ -230,7 +238,9 @@ class Daemon {
             return data_plane_.open_listeners(traffic_, std::move(server), std::move(app_listens),
                                               valid);
         };
-        hooks.proxy_pid = [this] { return data_plane_.pid(); };
+        hooks.proxy_pid = [this] {
+            return proxy_unit_.empty() ? data_plane_.pid() : traffic_.proxy_pid();
+        };
         hooks.on_other_run = [this](const ports::RunInfo& info) {
             data_plane_.on_run_change(info);
         };
@@ -239,7 +249,10 @@ class Daemon {
             prune_logs(server_.state, app, keep);
         };
         hooks.let_proxy_go = [this] { data_plane_.let_go(); };
-        hooks.exit = [this] { tasks_.spawn("stop", stop()); };
+        hooks.exit = [this] {
+            exit_code_ = sys::exit_status_for_good();
+            tasks_.spawn("stop", stop());
+        };
         return hooks;
     }
 
@@ -333,6 +346,29 @@ class Daemon {
                                                store_.get(), options);
         http_->start(listeners);
         log::info("belay is ready", {{"listen", server_.listen}, {"socket", server_.socket}});
+        ready_ = true;
+        tell_ready();
+        if (auto interval = sys::watchdog_interval(); interval.count() > 0)
+            tasks_.spawn("watchdog", feed_watchdog(interval / 3));
+    }
+
+    void tell_ready() {
+        auto problems = engine_->server_status().problems;
+        sys::notify_ready(problems.empty() ? "pushes go live" : problems.front());
+    }
+
+    // The service manager restarts a daemon whose loop or whose database stands still.
+    Task<void> feed_watchdog(Millis pause) {
+        while (!stopping_) {
+            // A database that refuses is told of by `status`, as a restart would not mend it; one
+            // that does not answer holds this up.
+            if (store_) {
+                auto answered = co_await store_->deployment(DeploymentId{});
+                if (!answered) log::debug("watchdog", {{"error", answered.error().message}});
+            }
+            sys::notify_alive();
+            co_await timers_->sleep(pause);
+        }
     }
 
     bool anything_runs() {
@@ -358,7 +394,9 @@ class Daemon {
     }
 
     Task<void> reload() {
+        if (ready_) sys::notify_reloading();
         auto report = co_await engine_->reload();
+        if (ready_) tell_ready();
         if (!report) {
             log::error("reload failed", {{"error", report.error().message}});
             co_return;
@@ -375,6 +413,7 @@ class Daemon {
 
     Task<void> stop() {
         stopping_ = true;
+        sys::notify_stopping();
         if (http_) co_await http_->stop(Millis{2'000});
         co_await leave();
     }
@@ -395,6 +434,7 @@ class Daemon {
     sys::InstanceLock lock_;
     std::string executable_;
     std::string shim_;
+    std::string proxy_unit_;  // see DataPlaneOptions
     asio::io_context loop_{1};
     std::unique_ptr<async::Timers> timers_;
     async::TaskGroup tasks_;
@@ -411,6 +451,7 @@ class Daemon {
     asio::signal_set signals_;
     std::unique_ptr<ports::Store> store_;
     std::unique_ptr<http::Server> http_;
+    bool ready_ = false;
     bool stopping_ = false;
     int exit_code_ = 0;
 };

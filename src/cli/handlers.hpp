@@ -9,6 +9,7 @@ class Context;
 int serve(Context&);
 int check(Context&);
 int init(Context&);
+int doctor(Context&);
 int proxy(Context&);
 int stage(Context&);
 int version(Context&);

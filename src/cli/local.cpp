@@ -13,6 +13,10 @@ int check(Context& context) {
     return context.locals.check({context.config(), context.args.rest, context.json()});
 }
 
+int doctor(Context& context) {
+    return context.locals.doctor(context.config(), context.json());
+}
+
 int init(Context& context) {
     const auto& args = context.args;
     return context.locals.init({context.config(), args.positional("GIT-URL"), args.value("name"),

@@ -112,6 +112,7 @@ struct ControlClient::Connection {
     async::Cancel ending;
     std::unique_ptr<Socket> socket;
     bool ready = false;  // greeted
+    int proxy_pid = 0;
     bool writing = false;
     std::string in;
     std::int64_t last_id = 0;
@@ -163,6 +164,7 @@ Task<void> ControlClient::Connection::keep_connected() {
 
 void ControlClient::Connection::disconnect() {
     ready = false;
+    proxy_pid = 0;
     outgoing.clear();
     if (socket) {
         boost::system::error_code ignored;
@@ -192,6 +194,7 @@ Task<void> ControlClient::Connection::greet_and_read() {
     if (on_connected) on_connected(*hello);
     ready = true;
     repeat_to(*hello);
+    proxy_pid = static_cast<int>(hello->pid);
     for (auto& [id, waiting] : calls) {
         waiting->sent = 0;
         enqueue(waiting);
@@ -325,6 +328,10 @@ void ControlClient::start() {
 Task<void> ControlClient::stop() {
     connection_->ending.request();
     co_await connection_->group.join();
+}
+
+int ControlClient::proxy_pid() const {
+    return connection_->proxy_pid;
 }
 
 bool ControlClient::connected() const {

@@ -5,6 +5,7 @@
 #include "wire.hpp"
 
 #include <belay/base/log.hpp>
+#include <belay/sys/service_manager.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -67,6 +68,13 @@ Result<void> ControlServer::listen(const std::string& path) {
     return {};
 }
 
+void ControlServer::unlisten() {
+    if (socket_) parts_.plane.loop.forget(socket_.get(), *this);
+    // First: whoever is let go connects again at once.
+    socket_.close();
+    close();
+}
+
 void ControlServer::close() {
     auto all = std::exchange(connections_, {});
     for (const auto& connection : all)
@@ -106,7 +114,7 @@ void ControlServer::perform(const json& request, std::vector<Fd>& passed, Reply 
         });
     if (op == "stop") {
         reply(JsonBody(json::object()));
-        return parts_.leave(Millis{number_of(request, "timeout_ms")});
+        return parts_.end(Millis{number_of(request, "timeout_ms")});
     }
     reply(Error{Errc::invalid, "there is no op \"" + op + "\""});
 }
@@ -150,8 +158,10 @@ Result<JsonBody> ControlServer::add_listeners(const json& request, std::vector<F
         return Error{Errc::invalid, "listen needs one socket for each name"};
     json addresses = json::array();
     for (std::size_t i = 0; i < names.size(); ++i) {
+        const int socket = passed[i].get();
         auto added = parts_.listeners.add(std::move(passed[i]));
         if (!added) return added.error();
+        sys::keep_listener(socket);
         addresses.push_back(*added);
     }
     return JsonBody(json{{"addresses", std::move(addresses)}});

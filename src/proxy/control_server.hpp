@@ -30,8 +30,8 @@ class ControlServer final : Watcher {
         Plane& plane;
         Listeners& listeners;
         RoutesWriter& writer;
-        ports::TrafficHello self;           // version, pid, instance, start, warning
-        std::function<void(Millis)> leave;  // op `stop`
+        ports::TrafficHello self;         // version, pid, instance, start, warning
+        std::function<void(Millis)> end;  // op `stop`
     };
 
     explicit ControlServer(Parts parts);
@@ -43,6 +43,8 @@ class ControlServer final : Watcher {
     Result<void> listen(const std::string& path);
     // Ends all connections.
     void close();
+    // Also takes no more, until listen().
+    void unlisten();
 
   private:
     friend class ControlConnection;

@@ -150,6 +150,13 @@ Flow<> Listeners::drain(std::shared_ptr<const Entrance> entrance, Millis time) {
     plane_.routing.send_streams_away_by(std::move(entrance));
 }
 
+std::vector<int> Listeners::sockets() const {
+    std::vector<int> all;
+    for (const auto& listener : all_)
+        all.push_back(listener->socket());
+    return all;
+}
+
 std::vector<std::string> Listeners::addresses() const {
     std::vector<std::string> all;
     for (const auto& listener : all_)

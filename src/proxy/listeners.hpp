@@ -24,6 +24,7 @@ class Listener final : Watcher, Timer {
     ~Listener() override;
 
     std::string address() const { return to_string(entrance_->address); }
+    int socket() const { return socket_.get(); }
     // Lets in who waits in the queue, then ends listening in all processes that hold the socket.
     std::shared_ptr<const Entrance> close();
 
@@ -53,6 +54,8 @@ class Listeners {
     bool close(const std::string& address, Millis drain);
     void clear() { all_.clear(); }
     std::vector<std::string> addresses() const;
+    // Remain ours.
+    std::vector<int> sockets() const;
 
   private:
     Flow<> drain(std::shared_ptr<const Entrance> entrance, Millis time);

@@ -24,7 +24,7 @@ std::size_t descriptor_limit() {
 Plane::Plane(ProxyOptions given)
     : options(std::move(given)),
       routing(loop),
-      nonce(options.directory + "/nonce"),
+      nonce(options.nonce.empty() ? options.directory + "/nonce" : options.nonce),
       descriptors(descriptor_limit()) {}
 
 Plane::~Plane() = default;

@@ -63,8 +63,10 @@ Flow<bool> Session::next_request() {
 }
 
 Flow<bool> Session::wait_for_bytes() {
-    if ((plane_.leaving || entrance_->closing) && !first_) co_return false;
-    auto timeout = first_ ? plane_.options.header_timeout : plane_.keep_alive_timeout();
+    // The answer before was promised not to be the last: whoever believed that may be sending.
+    const bool ending = plane_.leaving || entrance_->closing;
+    auto timeout = first_ ? plane_.options.header_timeout
+                          : (ending ? kIdleGrace : plane_.keep_alive_timeout());
     idle_place_ = plane_.idle.insert(plane_.idle.end(), this);
     auto ready = co_await client_.readable(timeout);
     plane_.idle.erase(*idle_place_);

@@ -188,6 +188,17 @@ Result<std::vector<BoundListener>> listen_tcp(const std::string& address, int ba
     return listeners;
 }
 
+Result<std::vector<std::string>> listen_addresses(const std::string& address) {
+    auto endpoints = parse(address);
+    if (!endpoints) return endpoints.error();
+    const bool has_v6 = ::access("/proc/net/if_inet6", F_OK) == 0;
+    std::vector<std::string> addresses;
+    for (const auto& endpoint : *endpoints)
+        if (!endpoint.optional || has_v6)
+            addresses.push_back(endpoint.host + address.substr(address.rfind(':')));
+    return addresses;
+}
+
 Result<UniqueFd> listen_unix(const std::filesystem::path& socket, mode_t mode, int backlog) {
     auto parent = open_parent(socket);
     if (!parent) return parent.error();

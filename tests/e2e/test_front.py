@@ -327,6 +327,42 @@ class Init(Front):
         self.assertEqual(wrong.returncode, 2)
         self.assertIn("--forge takes github, gitlab", wrong.stderr)
 
+    def test_init_ships_the_host_keys_of_public_forges_and_leaves_a_file_of_ones_own_alone(self):
+        m = self.machine
+        place = os.path.join(self.folder, "etc/known_hosts")
+        m.cli("init", "https://localhost:1/acme/site.git", "--name", "site")
+        with open(place) as file:
+            text = file.read()
+        for host in ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "git.sr.ht", "gitee.com"):
+            self.assertIn(f"\n{host} ssh-ed25519 AAAA", text)
+        # OpenSSH itself can read every line.
+        done = subprocess.run(["ssh-keygen", "-l", "-f", place], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout.count("(ED25519)")), (0, 6), done.stderr)
+        self.assertIn("SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU github.com", done.stdout)
+        with open(place, "w") as file:
+            file.write("mine\n")
+        m.cli("init", "https://localhost:1/acme/other.git", "--name", "other")
+        with open(place) as file:
+            self.assertEqual(file.read(), "mine\n")
+
+    def test_the_doctor_names_a_cure_for_each_finding(self):
+        m = self.machine
+        m.cli("init", "https://localhost:1/acme/site.git", "--name", "site")
+        well = json.loads(m.cli("doctor", "--json", check=False).stdout)
+        levels = {item["check"]: item["level"] for item in well["items"]}
+        self.assertEqual({name: levels[name] for name in ("configuration", "daemon", "ports", "secrets", "host keys")},
+                         dict.fromkeys(("configuration", "daemon", "ports", "secrets", "host keys"), "ok"), well)
+        secret = os.path.join(self.folder, "etc/secrets/site.hook")
+        os.chmod(secret, 0o644)
+        os.remove(os.path.join(self.folder, "etc/known_hosts"))
+        m.kill()
+        ill = m.cli("doctor", check=False)
+        self.assertEqual(ill.returncode, 1)
+        self.assertIn("others can read " + secret, ill.stdout)
+        self.assertIn("cure: chmod 0600 " + secret, ill.stdout)
+        self.assertIn("no ssh server's key is known", ill.stdout)
+        self.assertRegex(ill.stdout, "error    daemon .*\n +cure: ")
+
     def test_a_sourcehut_hook_is_checked_by_its_key_and_by_nothing_else(self):
         m = self.machine
         m.cli("init", "git@git.sr.ht.invalid:~ann/site", "--name", "site", "--forge", "sourcehut")

@@ -84,6 +84,7 @@ struct Locals {
     std::function<int(ServeOptions)> serve;
     std::function<int(CheckOptions)> check;
     std::function<int(InitOptions)> init;
+    std::function<int(const std::string& config, bool json)> doctor;
     std::function<int(std::vector<std::string>)> proxy;  // the arguments after `belay proxy`
     std::function<int(std::vector<std::string>)> stage;  // the arguments after `belay stage`
 

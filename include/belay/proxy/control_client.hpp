@@ -31,6 +31,8 @@ class ControlClient final : public ports::Traffic {
     // Fails the calls that wait with Errc::canceled, and returns when nothing of the client runs.
     Task<void> stop();
     bool connected() const;
+    // Of the proxy that we are connected to; 0: none.
+    int proxy_pid() const;
 
     Task<Result<ports::TrafficHello>> hello() override;
     Task<Result<void>> apply(ports::Route route) override;

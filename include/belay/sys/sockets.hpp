@@ -24,6 +24,10 @@ struct BoundListener {
 // capability: says so).
 Result<std::vector<BoundListener>> listen_tcp(const std::string& address, int backlog = 1024);
 
+// The addresses that listen_tcp() would bind, in the same form; those of v6 only where this machine
+// has it or the address names one. Errc::invalid.
+Result<std::vector<std::string>> listen_addresses(const std::string& address);
+
 // Non-blocking, in `directory`/`name` of any length, with exactly `mode`; a stale socket of that
 // name is replaced, a living one is Errc::conflict.
 Result<UniqueFd> listen_unix(const std::filesystem::path& socket, mode_t mode = 0600,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "sockets.hpp"
+#include "support/eventually.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -48,6 +49,7 @@ class Backend {
     // How slow it is where a slow app is what is tested: /slow before its answer, /slow-upload
     // after each piece of a body.
     std::chrono::milliseconds slow_by{300};
+    std::atomic<bool> second_half = false;  // of /halves
     std::chrono::microseconds slow_reader_by{300};
     std::atomic<int> connections{0};
     std::atomic<int> requests{0};
@@ -198,6 +200,11 @@ class Backend {
             return false;
         }
         if (path == "/500") return socket.send(sized("500 Internal Server Error", "oops"));
+        if (path == "/halves") {
+            socket.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst");
+            test::eventually([this] { return second_half.load(); });
+            return socket.send("other");
+        }
         if (path == "/slow") {
             std::this_thread::sleep_for(slow_by);
             return socket.send(sized("200 OK", name));

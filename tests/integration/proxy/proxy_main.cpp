@@ -1,4 +1,5 @@
-// The data plane as a process of its own: DIRECTORY [OPTION=MILLISECONDS]...
+// The data plane as a process of its own: DIRECTORY [OPTION=MILLISECONDS]...; or as its predecessor
+// starts it: proxy --directory DIRECTORY ...
 #include <belay/proxy/run.hpp>
 
 #include <cstdlib>
@@ -9,6 +10,10 @@ int main(int argc, char** argv) {
     belay::proxy::ProxyOptions options;
     if (argc < 2) return 2;
     options.directory = argv[1];
+    if (options.directory == "proxy" && argc > 3) {
+        options.directory = argv[3];
+        return belay::proxy::run(options);
+    }
     std::map<std::string, belay::Millis*> known = {{"header", &options.header_timeout},
                                                    {"keep_alive", &options.keep_alive_timeout},
                                                    {"connect", &options.connect_timeout},

@@ -1,0 +1,320 @@
+"""From an empty Debian to purge, as docs/operations.md tells it: the package, a real systemd, a repository over http and over ssh."""
+import hashlib
+import hmac
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.join(HERE, "../..")
+sys.path.insert(0, os.path.join(HERE, "../e2e"))
+from container import Container, wait_for  # noqa: E402
+from machine import Repository, SHORT  # noqa: E402
+
+ARCHIVE = os.environ["BELAY_SYSTEM_ROOT"]
+OLD = os.environ["BELAY_OLD_PACKAGE"]
+NEW = os.environ["BELAY_NEW_PACKAGE"]  # the same of a later version
+ENDS = ("healthy", "failed", "rolled_back", "canceled", "superseded")
+
+
+class Server(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="belay-system-")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.box = Container(ARCHIVE, self.folder)
+        self.addCleanup(self.box.close)
+        os.makedirs(os.path.join(self.folder, "forge"))
+        self.repository = Repository(os.path.join(self.folder, "forge"))
+        self.box.boot()
+
+    # --- the world outside: a git server in the container's network
+    def serve_http(self):
+        server = subprocess.Popen([*self.box.network(), sys.executable, os.path.join(HERE, "../support/git_http_server.py"),
+                                   os.path.dirname(self.repository.bare), "", "", ""], stdout=subprocess.PIPE, text=True,
+                                  env=dict(os.environ, GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0="safe.directory", GIT_CONFIG_VALUE_0="*"))
+        self.addCleanup(server.stdout.close)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        return f"http://127.0.0.1:{int(server.stdout.readline())}/shop.git"
+
+    def users(self, rate=50):
+        judge = subprocess.Popen([*self.box.network(), sys.executable, os.path.join(HERE, "../e2e/judge.py"), "80", str(rate)],
+                                 stdout=subprocess.PIPE, text=True)
+        judge.stdout.readline()
+        self.addCleanup(judge.stdout.close)
+        self.addCleanup(judge.wait)
+        self.addCleanup(judge.kill)
+        return judge
+
+    def verdict(self, judge):
+        judge.terminate()
+        output, _ = judge.communicate(timeout=60)
+        return json.loads(output.strip().splitlines()[-1])
+
+    def assert_none_failed(self, judge, what):
+        verdict = self.verdict(judge)
+        print(f"{what}: {verdict['sent']} requests, {verdict['failed']} failed, longest gap {verdict['max_gap_ms']} ms", flush=True)
+        self.assertEqual(verdict["failed"], 0, json.dumps(verdict, indent=1) + self.box.log())
+
+    # --- the server
+    def belay(self, *arguments, **keywords):
+        return self.box.run("belay", *arguments, **keywords)
+
+    def json(self, *arguments):
+        return json.loads(self.belay(*arguments, "--json").stdout)
+
+    def wait_end(self, identity, deadline=120):
+        def ended():
+            record = self.json("show", identity)
+            return record if record["state"] in ENDS else None
+        return wait_for(f"the end of {identity}", ended, deadline)
+
+    def newest(self):
+        items = self.json("history", "shop")["items"]
+        return items[0] if items else None
+
+    def push(self, release, mode="ok", **files):
+        return self.wait_end(self.deliver(release, mode, **files))
+
+    def deliver(self, release, mode="ok", **files):
+        """Pushes with git, and tells the server as GitHub would, through the proxy."""
+        commit = self.repository.commit(release, mode, **files)
+        self.repository.push()
+        body = json.dumps({"ref": "refs/heads/main", "before": "0" * 40, "after": commit, "head_commit": {"id": commit, "message": release},
+                           "repository": {"full_name": "octo/shop"}})
+        with open(self.box.root + "/etc/belay/secrets/shop.hook") as file:
+            secret = file.read().strip()
+        signature = hmac.new(secret.encode(), body.encode(), hashlib.sha256).hexdigest()
+        answer = subprocess.run([*self.box.network(), "curl", "-sS", "-H", "Host: deploy.test", "-H", "Content-Type: application/json",
+                                 "-H", "X-GitHub-Event: push", "-H", f"X-GitHub-Delivery: {commit}", "-H",
+                                 f"X-Hub-Signature-256: sha256={signature}", "--data-binary", "@-", "http://127.0.0.1/hooks/shop"],
+                                input=body, capture_output=True, text=True, check=True)
+        queued = json.loads(answer.stdout)
+        self.assertEqual(queued.get("decision"), "queued", answer.stdout + self.box.log())
+        return queued["deployment"]
+
+    def served(self):
+        done = self.box.run("curl", "-sS", "-m", "5", "http://127.0.0.1/", check=False)
+        return done.stdout.split()[0] if done.returncode == 0 and done.stdout else f"curl {done.returncode}"
+
+    def pids(self, words):
+        return self.box.run("pgrep", "-f", words, check=False).stdout.split()
+
+    def app_file(self, url):
+        return f"""repo = "{url}"
+poll = "off"
+[test]
+run = "test ! -e broken && if test -e slow; then sleep 4; fi"
+[service]
+run = ["/usr/bin/python3", "app.py"]
+stop_timeout = "5s"
+{SHORT}"""
+
+    def install(self, package, *options):
+        self.box.copy_in(package, "/root/" + os.path.basename(package))
+        return self.box.run("apt-get", "install", "-y", *options, "/root/" + os.path.basename(package),
+                            DEBIAN_FRONTEND="noninteractive")
+
+    def unit(self, name, field):
+        return self.box.run("systemctl", "show", "-p", field, "--value", name).stdout.strip()
+
+    def wait_daemon(self):
+        wait_for("the daemon to answer", lambda: self.belay("status", check=False).returncode == 0)
+
+    def documented(self, section):
+        """The commands of a section of docs/operations.md, as a reader types them."""
+        with open(os.path.join(SOURCE, "docs/operations.md")) as file:
+            block = file.read().split(f"\n## {section}\n", 1)[1].split("```sh\n", 1)[1].split("```", 1)[0]
+        return [line.split("#", 1)[0].strip() for line in block.splitlines()]
+
+    def edit(self, path):
+        """What a person would do in an editor."""
+        if path == "/etc/belay/apps/shop.toml":
+            self.assertIn(f'repo = "{self.url}"', " ".join(self.box.run("cat", path).stdout.split()))
+            return self.box.write(path, self.app_file(self.url))
+        text = self.box.run("cat", path).stdout
+        for old, new in (('allow   = ["https", "ssh", "git"]', 'allow   = ["https", "ssh", "git", "http"]'),
+                         ('#= public_url = "https://deploy.example.com"', 'public_url = "http://deploy.test"'),
+                         ('disk_reserve = "1GiB"', 'disk_reserve = "16MiB"')):
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        self.box.write(path, text)
+
+    def type(self, command):
+        words = command.split()
+        if words[0] == "editor":
+            return self.edit(words[1])
+        words = [self.url if word.startswith("https://") else word for word in words]
+        return self.box.run(*words, DEBIAN_FRONTEND="noninteractive")
+
+    def set_up(self):
+        """The documents' way, literally; only names are others."""
+        box = self.box
+        install = self.documented("Install")
+        self.assertRegex(install[0], r"^apt install \./belay_[0-9.]+_amd64\.deb$")
+        said = self.install(OLD)
+        self.assertNotIn("W: ", said.stderr)
+        for command in install[1:]:
+            self.type(command)
+        for unit in ("belay.service", "belay-proxy.service", "belay-proxy.socket"):
+            self.assertEqual(self.unit(unit, "ActiveState"), "active", unit + box.log())
+        self.assertEqual(box.run("systemctl", "is-enabled", "belay").stdout.strip(), "enabled")
+        self.assertEqual(box.run("stat", "-c", "%a %U", "/etc/belay/secrets").stdout.strip(), "700 root")
+        self.assertIn("\ngithub.com ssh-ed25519 ", box.run("cat", "/etc/belay/known_hosts").stdout)
+        self.assertIn('listen          = [":80"]', box.run("cat", "/etc/belay/belay.toml").stdout)
+        self.url = self.serve_http()
+        self.repository.commit("r1")
+        self.repository.push()
+        for command in self.documented("First deployment"):
+            self.type(command)
+        first = self.wait_end(wait_for("the first deployment", self.newest)["id"])
+        self.assertEqual(first["state"], "healthy", json.dumps(first, indent=1) + box.log())
+        self.assertEqual(self.served(), "r1")
+
+    def test_from_an_empty_machine_to_purge(self):
+        box = self.box
+        self.set_up()
+
+        judge = self.users()
+        self.assertEqual(self.push("r2")["state"], "healthy")
+        broken = self.push("r3", broken="x")
+        self.assertEqual((broken["state"], broken["reason"]), ("failed", "test_failed"))
+        os.remove(os.path.join(self.repository.work, "broken"))
+        self.assertEqual(self.push("r4", "unhealthy")["state"], "failed")
+        self.assertEqual(self.push("r5", "dies 1")["state"], "rolled_back")
+        self.belay("resume", "shop", check=False)
+        self.assertEqual(self.served(), "r2")
+
+        apps = self.pids("python3 app.py")
+        self.assertTrue(apps)
+        box.run("systemctl", "restart", "belay")
+        self.assertEqual(self.pids("python3 app.py"), apps)
+        box.run("kill", "-KILL", self.unit("belay", "MainPID"))
+        self.wait_daemon()
+        self.assertEqual(self.pids("python3 app.py"), apps)
+        self.assert_none_failed(judge, "pushes, restart, kill of the daemon")
+
+        proxy = self.unit("belay-proxy", "MainPID")
+        judge = self.users(200)
+        under_way = self.deliver("r6", slow="x")
+        wait_for("its test", lambda: self.json("show", under_way)["state"] == "testing")
+        self.install(NEW)
+        self.wait_daemon()
+        self.assertEqual(self.pids("python3 app.py"), apps)
+        self.assertIn(self.json("show", under_way)["state"], ("queued", "fetching", "building", "testing"))
+        wait_for("another proxy", lambda: self.unit("belay-proxy", "MainPID") not in (proxy, "0"))
+        self.assertEqual(box.run("readlink", f"/proc/{self.unit('belay-proxy', 'MainPID')}/exe").stdout.strip(), "/usr/bin/belay")
+        self.assertEqual(self.wait_end(under_way)["state"], "healthy")
+        self.assertEqual(self.served(), "r6")
+        os.remove(os.path.join(self.repository.work, "slow"))
+        doctor = self.belay("doctor", check=False)
+        self.assertEqual(doctor.returncode, 0, doctor.stdout)
+        apps = self.pids("python3 app.py")
+        self.install(OLD, "--allow-downgrades")
+        self.wait_daemon()
+        self.assertEqual(self.pids("python3 app.py"), apps)
+        self.assertEqual(self.push("r7")["state"], "healthy")
+        self.assert_none_failed(judge, "upgrade, push, downgrade, push")
+        wait_for("the replaced proxies to end", lambda: len(self.pids("^/usr/bin/belay proxy")) == 1, 60)
+
+        shutil.move(self.repository.bare, self.repository.bare + ".gone")
+        apps = self.pids("python3 app.py")
+        began = time.monotonic()
+        box.reboot()
+        wait_for("the release after the reboot", lambda: self.served() == "r7", 60)
+        print(f"{time.monotonic() - began:.1f} s from `systemctl reboot` to the first answer", flush=True)
+        box.wait_running()
+        self.assertNotEqual(self.pids("python3 app.py"), apps)
+
+        self.belay("shutdown")
+        for unit in ("belay.service", "belay-proxy.service", "belay-proxy.socket"):
+            wait_for(f"{unit} to be down", lambda name=unit: self.unit(name, "ActiveState") == "inactive", 30)
+        self.assertEqual(self.pids("belay|app.py"), [])
+        box.run("systemctl", "start", "belay")
+        wait_for("the release after a shutdown", lambda: self.served() == "r7", 30)
+
+        box.run("apt-get", "remove", "-y", "belay", DEBIAN_FRONTEND="noninteractive")
+        self.assertEqual(self.served(), "r7")
+        self.install(OLD)
+        self.wait_daemon()
+        self.assertEqual(self.json("status")["items"][0]["live"]["release"] > 0, True)
+        box.run("apt-get", "purge", "-y", "belay", DEBIAN_FRONTEND="noninteractive")
+        self.assertEqual(self.pids("belay|app.py"), [])
+        self.assertTrue(self.served().startswith("curl 7"))
+        for path in ("/etc/belay", "/var/lib/belay", "/usr/bin/belay"):
+            self.assertFalse(os.path.exists(self.box.root + path), path)
+
+    def test_a_killed_proxy_leaves_clients_in_the_queue_of_systemd(self):
+        """Also those of listeners that the daemon opened later. What was in flight or kept alive in it is lost."""
+        box = self.box
+        self.set_up()
+        with open(box.root + "/etc/belay/apps/shop.toml", "a") as file:
+            file.write('listen = ["127.0.0.1:3000"]\n')
+        box.run("systemctl", "reload", "belay")
+        own = ("curl", "-sS", "-m", "5", "http://127.0.0.1:3000/")
+        wait_for("the app's own port", lambda: box.run(*own, check=False).stdout.startswith("r1"))
+        judge = self.users()
+        for _ in range(5):
+            proxy = self.unit("belay-proxy", "MainPID")
+            box.run("kill", "-KILL", proxy)
+            wait_for("another proxy", lambda: self.unit("belay-proxy", "MainPID") not in (proxy, "0"))
+            self.assertTrue(box.run(*own).stdout.startswith("r1"))
+            self.assertEqual(self.served(), "r1")
+        verdict = self.verdict(judge)
+        print(f"5 proxies killed: {verdict['sent']} requests, {verdict['failed']} failed: {json.dumps(verdict.get('failures'))[:600]}", flush=True)
+        # At 50 requests a second, of which half are on kept connections.
+        self.assertLessEqual(verdict["failed"], 5 * 4, json.dumps(verdict, indent=1))
+        refused = [one for one in verdict.get("failures", []) if "refused" in one["why"].lower()]
+        self.assertEqual(refused, [])
+
+    def test_proxies_that_follow_one_another_lose_no_request(self):
+        self.set_up()
+        judge = self.users(300)
+        for _ in range(20):
+            proxy = self.unit("belay-proxy", "MainPID")
+            self.box.run("systemctl", "reload", "belay-proxy")
+            wait_for("another proxy", lambda before=proxy: self.unit("belay-proxy", "MainPID") not in (before, "0"))
+        self.assert_none_failed(judge, "20 proxies that follow one another")
+        self.assertEqual(self.push("r2")["state"], "healthy")
+        self.assertEqual(self.served(), "r2")
+
+    def test_a_daemon_that_stands_still_is_restarted_and_nothing_live_with_it(self):
+        self.set_up()
+        self.box.write("/etc/systemd/system/belay.service.d/soon.conf", "[Service]\nWatchdogSec=2\nTimeoutAbortSec=1\n")
+        self.box.run("systemctl", "daemon-reload")
+        self.box.run("systemctl", "restart", "belay")
+        apps, judge = self.pids("python3 app.py"), self.users()
+        daemon = self.unit("belay", "MainPID")
+        self.box.run("kill", "-STOP", daemon)
+        wait_for("another daemon", lambda: self.unit("belay", "MainPID") not in (daemon, "0"), 30)
+        self.wait_daemon()
+        self.assertEqual(self.unit("belay", "NRestarts"), "1")
+        self.assertEqual(self.pids("python3 app.py"), apps)
+        self.assert_none_failed(judge, "a daemon that stood still")
+
+    def test_hardening(self):
+        self.install(OLD)
+        for unit, most in (("belay-proxy.service", 3.0), ("belay.service", 8.2)):
+            said = self.box.run("systemd-analyze", "security", "--no-pager", unit).stdout
+            overall = [line for line in said.splitlines() if "Overall exposure level" in line][0]
+            print(overall, flush=True)
+            self.assertLessEqual(float(overall.split(":")[1].split()[0]), most, said)
+
+    def test_a_web_server_that_was_here_first_keeps_port_80(self):
+        box = self.box
+        box.write("/etc/systemd/system/other.service", "[Service]\nExecStart=/usr/bin/python3 -m http.server 80\n")
+        box.run("systemctl", "start", "other")
+        wait_for("the other server", lambda: box.run("curl", "-s", "http://127.0.0.1/", check=False).returncode == 0)
+        said = self.install(OLD)
+        self.assertIn("port 80 is held by python3", said.stdout + said.stderr)
+        self.assertIn("listen          = []", box.run("cat", "/etc/belay/belay.toml").stdout)
+        self.assertEqual(box.run("systemctl", "is-active", "belay").stdout.strip(), "active")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
