@@ -494,12 +494,14 @@ class PushFaults(Faults):
         path = m.app("shop", self.repository.bare, first + slow)
         m.cli("reload")
         with m.users(rate=60):
+            m.cli("hold", "shop")
             second = self.push("r2")
-            m.wait_state(second, "building")
             with open(path) as file:
                 good = file.read()
             write(path, good.replace('"blue"', '"red"').replace(slow, ""))
             m.cli("reload")
+            m.cli("resume", "shop")
+            m.wait_state(second, "building")
             write(path, good + "\nnonsense = = 1\n")
             broken = m.cli("reload", check=False)
             self.assertIn("shop.toml:", broken.stdout + broken.stderr)
