@@ -239,8 +239,11 @@ Task<void> Deployer::finish(Transition transition) {
     }
     next.finished_at = now;
     next.expires_at = {};
-    const bool own_fault = domain::blame_of(next.failure.reason) == domain::Blame::user &&
-                           next.failure.reason != Reason::rejected;
+    // A way back that failed, too, is not what it is judged by.
+    const auto reason = next.failure.reason == Reason::rollback_failed ? deployment().failure.reason
+                                                                       : next.failure.reason;
+    const bool own_fault =
+        domain::blame_of(reason) == domain::Blame::user && reason != Reason::rejected;
     const bool left_live = transition.effect == Effect::hold_degraded && release.number != 0 &&
                            release.number != app_.record.live;
     if (transition.effect == Effect::discard || transition.effect == Effect::take_down ||

@@ -541,6 +541,7 @@ Task<Result<void>> Deployer::flip_back() {
     app_.fallback = nullptr;
     app_.live_release = app_.fallback_release;
     app_.live_release.state = domain::ReleaseState::live;
+    app_.fallback_release = {};
     app_.record.live = old->release();
     co_return Result<void>{};
 }

@@ -83,6 +83,7 @@ TEST(Engine, GoesBackAtOnceWhenTheNewReleaseDiesInItsBake) {
     EXPECT_EQ(world.machine.flips, (std::vector<ReleaseNumber>{1, 2, 1}));
     EXPECT_EQ(world.machine.running(), (std::vector<ReleaseNumber>{1}));
     EXPECT_EQ(world.disk->releases.at({"shop", 2}).state, domain::ReleaseState::bad);
+    EXPECT_EQ(world.disk->releases.at({"shop", 1}).state, domain::ReleaseState::live);
     EXPECT_EQ(world.disk->apps.at("shop").live, 1);
 }
 
@@ -108,6 +109,8 @@ TEST(Engine, SaysThatTheWayBackFailedWhereNeitherReleaseAnswers) {
     auto id = world.push('b').deployment;
     ASSERT_TRUE(world.reaches(id, State::baking));
     world.machine.sick_commits = {commit('a')};
+    for (auto& [run, process] : world.machine.processes)  // as if its shim had died with it
+        if (process.release == 2) process.info.policy = RestartPolicy::never;
     world.runtime->crash(2, 7);
     auto end = world.end_of(id);
     EXPECT_EQ(end.state, State::failed);
