@@ -11,12 +11,19 @@ namespace belay::store {
 
 struct Database {
     // Errors as store::open().
-    static Result<std::unique_ptr<Database>> open(const std::string& path, Millis busy_wait);
+    // `backups`: where an older schema is kept before it is brought up to date; empty: nowhere.
+    // `fault`, where given: what kind of trouble an error is.
+    static Result<std::unique_ptr<Database>> open(const std::string& path, Millis busy_wait,
+                                                  const std::string& backups = {},
+                                                  Fault* fault = nullptr);
 
     explicit Database(Connection opened) : connection(std::move(opened)), writer(connection) {}
 
     Connection connection;
     Writer writer;
 };
+
+struct StoreOptions;
+std::unique_ptr<ports::Store> make_store(std::unique_ptr<Database> database, StoreOptions options);
 
 }  // namespace belay::store
