@@ -3,7 +3,6 @@
 #include "copying.hpp"
 #include "migrations.hpp"
 
-#include <belay/store/open.hpp>
 
 #include <fmt/format.h>
 
@@ -64,7 +63,7 @@ Result<void> check_content(Connection& connection) {
 Result<void> keep_older(Connection& connection, int version, const std::string& backups) {
     if (backups.empty() || version == 0 || version == static_cast<int>(migrations().size()))
         return {};
-    Copying copy(backup_name(backups));
+    Copying copy(older_schema_name(backups, version));
     while (true) {
         auto all = copy.step(connection);
         if (!all) return prefixed("keeping the database as it was before the upgrade", all.error());

@@ -24,6 +24,8 @@ struct Database {
 };
 
 struct StoreOptions;
+// Where the file is kept as it was before an upgrade of its schema.
+std::string older_schema_name(const std::string& backups, int version);
 std::unique_ptr<ports::Store> make_store(std::unique_ptr<Database> database, StoreOptions options);
 
 }  // namespace belay::store

@@ -183,6 +183,10 @@ std::string laid_ready(const std::string& database) {
     return database + ".restore";
 }
 
+std::string older_schema_name(const std::string& backups, int version) {
+    return fmt::format("{}/schema{}-{}{}", backups, version, stamp(), kSuffix);
+}
+
 std::string backup_name(const std::string& backups) {
     return fmt::format("{}/{}{}{}", backups, kPrefix, stamp(), kSuffix);
 }
@@ -198,6 +202,10 @@ std::optional<TimePoint> newest_backup(const std::string& backups) {
     struct stat found{};
     if (all.empty() || ::stat(all.back().c_str(), &found) != 0) return std::nullopt;
     return TimePoint(std::chrono::duration_cast<Millis>(std::chrono::seconds(found.st_mtim.tv_sec)));
+}
+
+Result<void> check_backup(const std::string& file) {
+    return check_source(file, file);
 }
 
 Result<void> stage_restore(const std::string& file, const std::string& database) {

@@ -26,7 +26,8 @@ struct StoreOptions {
     Millis busy_wait{5'000};  // how long opening waits for another program that reads the file
     // Told once, on the loop, with the sentence that every further write is refused with.
     std::function<void(Distrust, std::string)> on_distrust{};
-    // Where the file is copied to before an older schema is brought up to date; empty: it is not.
+    // The directory for backups. A file with an older schema is copied there, as schemaN-TIME.db,
+    // before it is brought up to date; empty: it is not.
     std::string backups{};
 };
 
@@ -63,6 +64,10 @@ Result<void> stage_restore(const std::string& file, const std::string& database)
 
 // The file that the next open_or_recover() puts in the database's place.
 std::string laid_ready(const std::string& database);
+
+// Reads a backup whole. Errc::invalid: it is none, or a damaged one; conflict: its schema is newer.
+// Writes nothing.
+Result<void> check_backup(const std::string& file);
 
 // The name of a backup that is made now: sorts by time.
 std::string backup_name(const std::string& backups);
