@@ -18,10 +18,10 @@
 namespace belay::app {
 
 struct CareTimes {
-    Millis look{2'000};           // between two looks at the file
-    Millis backup{3'600'000};     // between two backups
+    Millis look{2'000};            // between two looks at the file
+    Millis backup{3'600'000};      // between two backups
     Millis longest_retry{60'000};  // between two tries to open what could not be opened
-    Millis pace{60'000};          // between two fresh starts for a database that gives trouble
+    Millis pace{60'000};           // between two fresh starts for a database that gives trouble
 };
 
 inline constexpr int kBackupsKept = 12;

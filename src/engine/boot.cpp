@@ -236,8 +236,8 @@ Task<void> EngineCore::take_in_lost_releases(AppContext& app, std::vector<Releas
         auto manifest = co_await services_.world.releases.manifest(app.name, number);
         if (!manifest || !*manifest) continue;
         newest = number;
-        writes.emplace_back(ports::PutRelease{
-            release_of(**manifest, domain::ReleaseState::retired)});
+        writes.emplace_back(
+            ports::PutRelease{release_of(**manifest, domain::ReleaseState::retired)});
     }
     if (writes.empty()) co_return;
     if (newest > app.live->release() && !app.record.hold) {

@@ -57,8 +57,7 @@ std::vector<Unneeded> unneeded_releases(const Kept& kept) {
             continue;
         }
         auto row = rows.find(number);
-        const bool was_healthy =
-            row != rows.end() && row->second->healthy_since != TimePoint{};
+        const bool was_healthy = row != rows.end() && row->second->healthy_since != TimePoint{};
         unneeded.push_back({number, bytes_of(number),
                             was_healthy
                                 ? fmt::format("beyond keep.releases = {}", keep.releases)

@@ -26,8 +26,8 @@ struct Unneeded {
     std::string why;
 };
 
-// Oldest first. Never one that is needed, nor the last healthy one before live: the way back. Failed
-// ones never push out healthy ones.
+// Oldest first. Never one that is needed, nor the last healthy one before live: the way back.
+// Failed ones never push out healthy ones.
 std::vector<Unneeded> unneeded_releases(const Kept& kept);
 
 }  // namespace belay::engine

@@ -3,7 +3,6 @@
 #include "copying.hpp"
 #include "migrations.hpp"
 
-
 #include <fmt/format.h>
 
 #include <cerrno>

@@ -97,8 +97,8 @@ Result<std::string> put_in_place(const std::string& path) {
     }
     if (auto done = move(laid_ready(path), path); !done) return done.error();
     if (auto synced = sync_directory_of(path); !synced) return synced.error();
-    auto old = sorted(fs::path(path).parent_path(), fs::path(path).filename().string() + ".aside-",
-                      "Z");
+    auto old =
+        sorted(fs::path(path).parent_path(), fs::path(path).filename().string() + ".aside-", "Z");
     for (std::size_t i = 0; i + kAsideKept < old.size(); ++i)
         remove_database(old[i]);
     return moved;
@@ -201,7 +201,8 @@ std::optional<TimePoint> newest_backup(const std::string& backups) {
     auto all = backups_in(backups);
     struct stat found{};
     if (all.empty() || ::stat(all.back().c_str(), &found) != 0) return std::nullopt;
-    return TimePoint(std::chrono::duration_cast<Millis>(std::chrono::seconds(found.st_mtim.tv_sec)));
+    return TimePoint(
+        std::chrono::duration_cast<Millis>(std::chrono::seconds(found.st_mtim.tv_sec)));
 }
 
 Result<void> check_backup(const std::string& file) {

@@ -250,6 +250,59 @@ class Backup(Record):
             self.assertEqual(m.served_release(), "r3")
 
 
+class Files(Record):
+    """Files of releases and of the configuration that are gone or changed."""
+
+    def test_Fault63_a_secrets_file_that_is_gone_at_boot_keeps_nothing_down(self):
+        """Row 63 | test_store.Files | Fleet::start() reads secrets/APP/NUMBER (src/release/environment_file.cpp), not [secrets]."""
+        m = self.machine
+        path = os.path.join(self.folder, "etc/secrets/shop.env")
+        with open(path, "w") as file:
+            file.write("API_TOKEN=of-the-release\n")
+        os.chmod(path, 0o600)
+        self.live("r1")
+        self.assertIn("API_TOKEN=of-the-release", m.get("/env")[1])
+        m.daemon.kill()
+        m.kill_everything()
+        m.daemon.wait()
+        m.daemon = None
+        shutil.rmtree(os.path.join(m.state, "run"))
+        os.remove(path)
+        m.start()
+        self.assertEqual(m.served_release(), "r1")
+        self.assertIn("API_TOKEN=of-the-release", m.get("/env")[1])
+
+    def rollback_is_refused(self, number):
+        m = self.machine
+        answer = m.cli("rollback", "shop", "--wait", check=False)
+        self.assertEqual(answer.returncode, 1, answer)
+        record = m.newest("shop")
+        self.assertEqual(record["state"], "failed", json.dumps(record, indent=1))
+        self.assertIn(record["reason"], ("artifact_changed", "start_failed"))
+        self.assertEqual(m.served_release(), "r2")
+        self.assertEqual(m.status("shop")["live"]["release"], number)
+
+    def test_Fault38_a_release_with_a_cut_file_is_not_started(self):
+        """Row 38 | test_store.Files | Deployer::start() in src/engine/deployer_live.cpp: releases.verify()."""
+        m, r = self.machine, self.repository
+        self.live("r1")
+        second = m.deploy_push("shop", r, "r2")
+        path = os.path.join(m.state, "releases/shop/1/app.py")
+        with m.users(rate=60):
+            os.chmod(path, 0o644)
+            os.truncate(path, os.path.getsize(path) // 2)
+            self.rollback_is_refused(second["release"])
+
+    def test_Fault39_a_release_whose_directory_is_gone_is_not_started(self):
+        """Row 39 | test_store.Files | Deployer::start() in src/engine/deployer_live.cpp: releases.verify()."""
+        m, r = self.machine, self.repository
+        self.live("r1")
+        second = m.deploy_push("shop", r, "r2")
+        with m.users(rate=60):
+            shutil.rmtree(os.path.join(m.state, "releases/shop/1"))
+            self.rollback_is_refused(second["release"])
+
+
 # fdatasync(2) that fails with EIO for the database's log while a file says so.
 FAILING_SYNC = r'''
 #define _GNU_SOURCE

@@ -171,11 +171,11 @@ TEST_F(StoreRecovery, WhatARestoredRecordHoldsAsUnfinishedHasEndedAndNumbersGoOn
     auto app = sample_app();
     app.name = unfinished.app;
     app.last_release = 12;
-    ASSERT_TRUE(put(*opened.store,
-                    {ports::PutApp{app}, ports::PutDeployment{ended},
-                     ports::PutDeployment{unfinished},
-                     ports::PutRefSeen{unfinished.app, "refs/heads/main", "c0ffee", at(1)},
-                     ports::PutRefSeen{"other", "refs/heads/main", "c0ffee", at(1)}}));
+    ASSERT_TRUE(
+        put(*opened.store,
+            {ports::PutApp{app}, ports::PutDeployment{ended}, ports::PutDeployment{unfinished},
+             ports::PutRefSeen{unfinished.app, "refs/heads/main", "c0ffee", at(1)},
+             ports::PutRefSeen{"other", "refs/heads/main", "c0ffee", at(1)}}));
     auto file = backup(*opened.store);
     close(opened);
     ASSERT_TRUE(store::stage_restore(file, path_));

@@ -47,8 +47,8 @@ TEST(Retention, TheNewestHealthyOnesStayAndFailedOnesDoNotPushThemOut) {
 }
 
 TEST(Retention, TheByteBudgetTakesTheOldestButNeverTheWayBack) {
-    auto kept = history({release(1, true), release(2, true), release(3, true), release(4, true)},
-                        4, 4);
+    auto kept =
+        history({release(1, true), release(2, true), release(3, true), release(4, true)}, 4, 4);
     kept.keep.disk = 250;
     auto unneeded = unneeded_releases(kept);
     EXPECT_EQ(numbers(unneeded), (std::vector<ReleaseNumber>{1, 2}));
@@ -70,7 +70,9 @@ TEST(Retention, AnUnhealthyOneIsNoWayBack) {
 TEST(Retention, Fault64_NothingThatIsNeededGoesInAnyOfTenThousandHistories) {
     for (unsigned seed = 1; seed <= 10'000; ++seed) {
         std::mt19937 random(seed);
-        auto upto = [&](int most) { return static_cast<int>(random() % static_cast<unsigned>(most + 1)); };
+        auto upto = [&](int most) {
+            return static_cast<int>(random() % static_cast<unsigned>(most + 1));
+        };
         Kept kept;
         const int count = 1 + upto(24);
         constexpr ReleaseState kStates[] = {ReleaseState::building, ReleaseState::sealed,
