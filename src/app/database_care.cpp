@@ -144,6 +144,7 @@ bool DatabaseCare::room_for_backup() const {
 Task<void> DatabaseCare::back_up() {
     auto file = store::backup_name(backups_);
     auto made = co_await store_->backup(file);
+    if (!made && made.error().code == Errc::unavailable) co_return;  // closed
     if (!made) {
         log::warning("no backup of the database", {{"error", made.error().message}});
         co_return;

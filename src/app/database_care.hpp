@@ -38,8 +38,8 @@ class DatabaseCare {
     std::unique_ptr<ports::Store> open();
     const std::string& problem() const { return problem_; }
 
-    // `store`, null where it could not be opened, must outlive close(). `reserve`: bytes that
-    // backups leave free on the disk.
+    // `store`, null where it could not be opened, must outlive close(), but may be closed before.
+    // `reserve`: bytes that backups leave free on the disk.
     void start(ports::Store* store, std::function<std::uint64_t()> reserve);
     // Lays a backup ready and begins again with it; errors as store::stage_restore().
     Task<Result<void>> restore(std::string file);

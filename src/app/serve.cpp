@@ -401,8 +401,8 @@ class Daemon {
     // crash.
     Task<void> leave() {
         co_await notifier_->close(Millis{2'000});
+        co_await engine_->close();  // the store with it: no backup is waited for
         co_await care_.close();
-        co_await engine_->close();
         if (again_) replace_process();
         log::info("belay has stopped");
         std::_Exit(exit_code_);

@@ -221,6 +221,18 @@ Task<void> EngineCore::trust_the_manifest(AppContext& app) {
     co_await services_.journal.save_surely(std::move(writes), "rebuilt");
 }
 
+// A backup may have been made while what is stable now was still being watched.
+Task<void> EngineCore::complete_live_row(AppContext& app) {
+    auto& row = app.live_release;
+    const bool proven = app.live && app.stable && app.stable->number == app.live->release();
+    if (!proven || row.number != app.live->release() || row.healthy_since != TimePoint{}) co_return;
+    row.healthy_since = services_.now();
+    if (row.live_since == TimePoint{}) row.live_since = row.healthy_since;
+    std::vector<ports::Write> writes;
+    writes.emplace_back(ports::PutRelease{row});
+    co_await services_.journal.save_surely(std::move(writes), "rebuilt");
+}
+
 // Sealed releases that the record knows nothing of were made after the backup that it came from.
 // One that is newer than live was rolled back, or failed: whether by hand is not known any more, so
 // nothing is deployed over it until somebody says so.
@@ -274,6 +286,7 @@ Task<void> EngineCore::reconcile(AppContext& app, std::vector<Deployment> unfini
         auto row = co_await store->release(app.name, app.record.live);
         if (row && *row) app.live_release = **row;
         app.live_release.state = domain::ReleaseState::live;
+        if (!at_work) co_await complete_live_row(app);
     }
     if (app.live && app.live_release.number == 0) {  // the record lost it; the manifest has it
         app.live_release = release_of(app.live->manifest, domain::ReleaseState::live);

@@ -32,8 +32,9 @@ ports::Submodules submodules_of(const std::string& setting) {
     return ports::Submodules::automatic;
 }
 
-// With less than this a step that failed is taken to have failed for want of room.
-constexpr std::uint64_t kNothingLeft = std::uint64_t{1} << 20;
+// With less than this a step that failed is taken to have failed for want of room. More than the
+// record's own reserve, which may have been given back by then.
+constexpr std::uint64_t kNothingLeft = std::uint64_t{16} << 20;
 
 std::vector<std::string> argv_of(const domain::Command& command) {
     if (!command.shell.empty()) return {"/bin/sh", "-euc", command.shell};

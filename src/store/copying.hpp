@@ -12,7 +12,8 @@ namespace belay::store {
 // removed.
 class Copying {
   public:
-    explicit Copying(std::string file) : file_(std::move(file)), partial_(file_ + ".partial") {}
+    explicit Copying(std::string file)
+        : file_(std::move(file)), partial_(file_ + ".belay-partial") {}
     Copying(const Copying&) = delete;
     Copying& operator=(const Copying&) = delete;
     ~Copying();
@@ -33,7 +34,7 @@ class Copying {
     bool ours_ = false;  // the partial file is this one's to remove
 };
 
-// Makes a file's content, and with `directory_of` its name, durable.
+// Makes a file's content, and a file's name, durable.
 Result<void> sync_file(const std::string& file);
 Result<void> sync_directory_of(const std::string& file);
 

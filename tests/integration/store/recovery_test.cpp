@@ -226,7 +226,7 @@ TEST_F(StoreRecovery, ABackupIsWholeWhileCommitsGoOnAndNobodyWaitsForAllOfIt) {
     EXPECT_TRUE(store::check_backup(file));
     EXPECT_EQ(fs::status(file).permissions(), fs::perms::owner_read | fs::perms::owner_write);
     EXPECT_FALSE(fs::exists(file + "-wal"));
-    EXPECT_FALSE(fs::exists(file + ".partial"));
+    EXPECT_FALSE(fs::exists(file + ".belay-partial"));
     auto refused = run_task(loop_, opened.store->backup(file));
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, Errc::conflict) << "a file is never overwritten";
