@@ -70,7 +70,7 @@ Result<void> keep_older(Connection& connection, int version, const std::string& 
     }
 }
 
-Result<void> prepare(Connection& connection, const std::string& backups) {
+Result<void> prepare(Connection& connection, const std::string& backups, Expected expected) {
     auto* raw = connection.raw();
     // SQLite falls back to reading by itself.
     if (sqlite3_db_readonly(raw, "main") != 0)
@@ -87,6 +87,8 @@ Result<void> prepare(Connection& connection, const std::string& backups) {
     if (!done) return done;
     auto version = check_version(connection, static_cast<int>(migrations().size()));
     if (!version) return version.error();
+    if (*version == 0 && expected == Expected::content)
+        return connection.found_damaged("nothing of its content is left");
     done = make_private(connection.path());
     if (done) done = check_content(connection);
     if (done) done = set(connection, "journal_mode", "WAL", "wal");
@@ -106,12 +108,13 @@ Result<void> prepare(Connection& connection, const std::string& backups) {
 }  // namespace
 
 Result<std::unique_ptr<Database>> Database::open(const std::string& path, Millis busy_wait,
-                                                 const std::string& backups, Fault* fault) {
+                                                 const std::string& backups, Fault* fault,
+                                                 Expected expected) {
     auto made = make_file(path);
     if (!made) return made.error();
     auto connection = Connection::open(path, busy_wait);
     if (!connection) return connection.error();
-    auto prepared = prepare(*connection, backups);
+    auto prepared = prepare(*connection, backups, expected);
     if (fault) *fault = connection->fault();
     if (!prepared) return prepared.error();
     return std::make_unique<Database>(std::move(*connection));

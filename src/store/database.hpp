@@ -9,13 +9,20 @@
 
 namespace belay::store {
 
+// Whether a database without a single table may be what it is.
+enum class Expected {
+    anything,
+    content,  // it had some: with a damaged log SQLite takes it for new, and says nothing
+};
+
 struct Database {
     // Errors as store::open().
     // `backups`: where an older schema is kept before it is brought up to date; empty: nowhere.
     // `fault`, where given: what kind of trouble an error is.
     static Result<std::unique_ptr<Database>> open(const std::string& path, Millis busy_wait,
                                                   const std::string& backups = {},
-                                                  Fault* fault = nullptr);
+                                                  Fault* fault = nullptr,
+                                                  Expected expected = Expected::anything);
 
     explicit Database(Connection opened) : connection(std::move(opened)), writer(connection) {}
 

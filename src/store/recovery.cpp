@@ -108,23 +108,21 @@ Result<std::string> put_in_place(const std::string& path) {
 Result<void> check_source(const std::string& copy, const std::string& file) {
     auto connection = Connection::open(copy, kCopyWait);
     if (!connection) return connection.error();
-    auto named = [&](Error error) {
+    auto refusal = [&](Error error) {
+        if (connection->fault() == Fault::damaged)
+            return Error{Errc::invalid, fmt::format("{} is no database, or a damaged one", file)};
+        // It is the copy that was looked at.
         for (std::size_t at = 0; (at = error.message.find(copy, at)) != std::string::npos;
              at += file.size())
             error.message.replace(at, copy.size(), file);
         return error;
     };
     auto version = check_version(*connection, static_cast<int>(migrations().size()));
-    if (!version) {
-        auto error = named(version.error());
-        if (connection->fault() == Fault::damaged)
-            return Error{Errc::invalid, fmt::format("{} is no database, or a damaged one", file)};
-        return error;
-    }
+    if (!version) return refusal(version.error());
     if (*version == 0)
         return Error{Errc::invalid, fmt::format("{} is empty: it holds no backup", file)};
     auto finding = connection->value("PRAGMA integrity_check(1)");
-    if (!finding) return named(finding.error());
+    if (!finding) return refusal(finding.error());
     if (*finding == "ok") return {};
     return Error{Errc::invalid, fmt::format("the backup {} is damaged: {}", file, *finding)};
 }
@@ -247,7 +245,9 @@ Result<Opened> open_or_recover(StoreOptions options) {
         if (auto done = swap(fmt::format("{} was gone", path), from); !done) return done.error();
     }
     Fault fault = Fault::none;
-    auto database = Database::open(path, options.busy_wait, options.backups, &fault);
+    const auto expected =
+        backups_in(options.backups).empty() ? Expected::anything : Expected::content;
+    auto database = Database::open(path, options.busy_wait, options.backups, &fault, expected);
     if (!database && fault == Fault::damaged && !recovered) {
         auto why = database.error().message;
         auto from = lay_newest_ready(options.backups, path);

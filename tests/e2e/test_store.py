@@ -74,7 +74,7 @@ class Damage(Record):
         m.cli("token", "create", "ci")
         self.assertEqual(m.deploy_push("shop", r, "r2")["state"], "healthy")
         with m.users(rate=60):
-            m.kill()
+            m.stop()
             self.damage()
             m.start()
             self.wait_log("the database was replaced")
@@ -107,7 +107,7 @@ class Damage(Record):
         m.cli("rollback", "shop", "--wait")
         self.assertEqual(m.served_release(), "r1")
         with m.users(rate=60):
-            m.kill()
+            m.kill()  # so that most of the record is in the log
             self.damage()
             m.start()
             status = m.status("shop")
@@ -122,7 +122,7 @@ class Damage(Record):
         saved = os.path.join(self.folder, "saved.db")
         m.cli("backup", saved)
         with m.users(rate=60):
-            m.kill()
+            m.stop()
             self.damage()
             shutil.rmtree(os.path.join(m.state, "backups"))
             m.start()

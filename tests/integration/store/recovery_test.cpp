@@ -148,6 +148,19 @@ TEST_F(StoreRecovery, Fault34_ACutFileIsDamagedToo) {
     close(opened);
 }
 
+// Row 34 | prepare() in src/store/database.cpp: Expected::content.
+TEST_F(StoreRecovery, Fault34_ADatabaseThatIsEmptyAsItsLogIsDamagedComesBackFromABackup) {
+    make();
+    for (const std::string file : {"", "-wal"})
+        fs::remove(path_ + file);
+    execute(path_, "PRAGMA journal_mode = WAL");  // all that a first run writes outside of the log
+    ASSERT_GT(fs::file_size(path_), 0U);
+    auto opened = open();
+    ASSERT_TRUE(opened.recovered);
+    EXPECT_TRUE(has(*opened.store, 100));
+    close(opened);
+}
+
 // Killed between moving the old file away and moving the new one in: put_in_place() in
 // src/store/recovery.cpp, and that open_or_recover() looks for what is laid ready first.
 TEST_F(StoreRecovery, AReplacementThatWasCutOffIsCompletedByTheNextStart) {
@@ -351,6 +364,7 @@ TEST_F(StoreRecovery, Fault24_OnAFullDiskTheRecordGoesOnInTheRoomThatWasKeptForI
                 << id;
         EXPECT_FALSE(fs::exists(path_ + ".reserve"));
         close(opened);
+        filler.close();
         fs::remove(where + "/filler");
         // With room again it is set aside again.
         auto later = open();
