@@ -208,29 +208,32 @@ Task<void> EngineCore::trust_the_manifest(AppContext& app) {
                  {{"app", app.name},
                   {"recorded", fmt::to_string(app.record.live)},
                   {"release", fmt::to_string(app.live->release())}});
-    const auto before = std::exchange(app.record.live, app.live->release());
-    auto* store = services_.journal.store();
-    if (!store) co_return;
+    app.record.live = app.live->release();
+    if (!services_.journal.store()) co_return;
     std::vector<ports::Write> writes;
-    auto row = co_await store->release(app.name, before);
-    if (row && *row && (*row)->state == domain::ReleaseState::live) {
-        (*row)->state = domain::ReleaseState::retired;
-        writes.emplace_back(ports::PutRelease{**row});
-    }
     writes.emplace_back(ports::PutApp{app.record});
     co_await services_.journal.save_surely(std::move(writes), "rebuilt");
 }
 
-// A backup may have been made while what is stable now was still being watched.
-Task<void> EngineCore::complete_live_row(AppContext& app) {
-    auto& row = app.live_release;
-    const bool proven = app.live && app.stable && app.stable->number == app.live->release();
-    if (!proven || row.number != app.live->release() || row.healthy_since != TimePoint{}) co_return;
-    row.healthy_since = services_.now();
-    if (row.live_since == TimePoint{}) row.live_since = row.healthy_since;
+// What a backup says of releases may be of before the last switch, or of the bake after it.
+Task<void> EngineCore::correct_rows(AppContext& app) {
+    if (!app.live) co_return;
     std::vector<ports::Write> writes;
-    writes.emplace_back(ports::PutRelease{row});
-    co_await services_.journal.save_surely(std::move(writes), "rebuilt");
+    auto rows = co_await services_.journal.store()->releases(app.name);
+    if (!rows) co_return;
+    for (auto row : *rows) {
+        if (row.number == app.live->release() || row.state != domain::ReleaseState::live) continue;
+        row.state = domain::ReleaseState::retired;
+        writes.emplace_back(ports::PutRelease{row});
+    }
+    auto& live = app.live_release;
+    const bool proven = app.stable && app.stable->number == app.live->release();
+    if (proven && live.number == app.live->release() && live.healthy_since == TimePoint{}) {
+        live.healthy_since = services_.now();
+        if (live.live_since == TimePoint{}) live.live_since = live.healthy_since;
+        writes.emplace_back(ports::PutRelease{live});
+    }
+    if (!writes.empty()) co_await services_.journal.save_surely(std::move(writes), "rebuilt");
 }
 
 // Sealed releases that the record knows nothing of were made after the backup that it came from.
@@ -286,7 +289,7 @@ Task<void> EngineCore::reconcile(AppContext& app, std::vector<Deployment> unfini
         auto row = co_await store->release(app.name, app.record.live);
         if (row && *row) app.live_release = **row;
         app.live_release.state = domain::ReleaseState::live;
-        if (!at_work) co_await complete_live_row(app);
+        if (!at_work) co_await correct_rows(app);
     }
     if (app.live && app.live_release.number == 0) {  // the record lost it; the manifest has it
         app.live_release = release_of(app.live->manifest, domain::ReleaseState::live);

@@ -106,7 +106,7 @@ class EngineCore final : public Engine {
     Task<bool> wait_for_first_pass(RunSetPtr set, Millis patience);
     Task<void> route_live(AppContext& app);
     Task<void> trust_the_manifest(AppContext& app);
-    Task<void> complete_live_row(AppContext& app);
+    Task<void> correct_rows(AppContext& app);
     Task<void> take_in_lost_releases(AppContext& app, std::vector<ReleaseNumber> on_disk);
     Task<void> reconcile(AppContext& app, std::vector<domain::Deployment> unfinished);
     Task<void> resume_active(AppContext& app, domain::Deployment deployment);
