@@ -1,6 +1,7 @@
 #include "serve.hpp"
 
 #include "data_plane.hpp"
+#include "database_care.hpp"
 #include "log_bounds.hpp"
 
 #include <belay/async/task_group.hpp>
@@ -18,7 +19,6 @@
 #include <belay/release/releases.hpp>
 #include <belay/runtime/process_runtime.hpp>
 #include <belay/stage/child_stages.hpp>
-#include <belay/store/open.hpp>
 #include <belay/sys/files.hpp>
 #include <belay/sys/instance_lock.hpp>
 #include <belay/sys/open_files.hpp>
@@ -31,8 +31,10 @@
 #include <climits>
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <regex>
 #include <unistd.h>
@@ -152,6 +154,8 @@ class Daemon {
                                             server_.uids.first, server_.uids.last})),
           releases_(release::make_releases({server_.state})),
           prober_(health::make_prober(loop_.get_executor(), *timers_)),
+          care_(loop_.get_executor(), *timers_, server_.state,
+                [this](std::string why) { tasks_.spawn("again", begin_again(std::move(why))); }),
           log_bounds_(loop_.get_executor(), *timers_, server_.state),
           notifier_(notify::make_notifier(loop_.get_executor(), *timers_, notify_options())),
           engine_(engine::make_engine(world(), engine_options(), hooks())),
@@ -249,6 +253,7 @@ class Daemon {
             prune_logs(server_.state, app, keep);
         };
         hooks.let_proxy_go = [this] { data_plane_.let_go(); };
+        hooks.restore = [this](std::string file) { return care_.restore(std::move(file)); };
         hooks.exit = [this] {
             exit_code_ = sys::exit_status_for_good();
             tasks_.spawn("stop", stop());
@@ -272,20 +277,13 @@ class Daemon {
         if (!proxy) log::error(proxy.error().message);
         traffic_.start();
         co_await engine_->boot();
-        std::string problem;
-        store::StoreOptions store_options;
-        store_options.path = server_.state + "/belay.db";
-        store_options.executor = loop_.get_executor();
-        auto opened = store::open(std::move(store_options));
-        if (opened)
-            store_ = std::move(*opened);
-        else
-            problem = opened.error().message;
-        if (!store_) log::error("no new work is taken", {{"error", problem}});
+        store_ = care_.open();
+        if (!store_) log::error("no new work is taken", {{"error", care_.problem()}});
         notifier_->set_channels(server_.channels);
         if (store_) notifier_->start(*store_);
-        co_await engine_->load(store_.get(), problem);
+        co_await engine_->load(store_.get(), care_.problem());
         co_await open_doors();
+        care_.start(store_.get(), [this] { return server_.disk_reserve; });
     }
 
     static http::Settings door_settings(const domain::ServerConfig& server) {
@@ -418,11 +416,33 @@ class Daemon {
         co_await leave();
     }
 
+    // What is under way is taken up by the new process, as after a crash.
+    Task<void> begin_again(std::string why) {
+        if (stopping_) co_return;
+        log::warning("belay begins again; the proxy and live releases run on", {{"why", why}});
+        again_ = true;
+        co_await stop();
+    }
+
+    // The same process to whoever watches over it. All descriptors close by themselves.
+    void replace_process() {
+        std::vector<std::string> words{executable_, "serve", "--config", config_path_};
+        std::vector<char*> argv;
+        for (auto& word : words)
+            argv.push_back(word.data());
+        argv.push_back(nullptr);
+        ::execv(executable_.c_str(), argv.data());
+        log::error("belay can't begin again: start it", {{"error", std::strerror(errno)}});
+        exit_code_ = 1;
+    }
+
     // Coroutines of deployments are left where they are: the next start takes them up as after a
     // crash.
     Task<void> leave() {
         co_await notifier_->close(Millis{2'000});
-        co_await engine_->close();
+        co_await engine_->close();  // the store with it: no backup is waited for
+        co_await care_.close();
+        if (again_) replace_process();
         log::info("belay has stopped");
         std::_Exit(exit_code_);
     }
@@ -445,6 +465,7 @@ class Daemon {
     std::unique_ptr<ports::Stages> stages_;
     std::unique_ptr<ports::Releases> releases_;
     std::unique_ptr<ports::Prober> prober_;
+    DatabaseCare care_;
     LogBounds log_bounds_;
     std::unique_ptr<notify::Notifier> notifier_;
     std::unique_ptr<engine::Engine> engine_;
@@ -453,6 +474,7 @@ class Daemon {
     std::unique_ptr<http::Server> http_;
     bool ready_ = false;
     bool stopping_ = false;
+    bool again_ = false;
     int exit_code_ = 0;
 };
 

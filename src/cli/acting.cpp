@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <istream>
 
 namespace belay::cli {
@@ -65,6 +66,11 @@ int decide(Context& context, std::string_view act, const std::string& body) {
         context,
         context.post(fmt::format("/api/v1/deployments/{}/{}", url_encoded(*id), act), body),
         Goal::ended);
+}
+
+// The daemon has another working directory.
+std::string absolute(const std::string& path) {
+    return std::filesystem::absolute(path).lexically_normal().string();
 }
 
 bool confirmed(Context& context, const std::string& app, bool purge) {
@@ -206,6 +212,26 @@ int notify_test(Context& context) {
         context.done(fmt::format("A test alert went out to {}: {}\n", channel,
                                  shown_of(parse_json(*body), "answer")));
     return kDone;
+}
+
+int backup(Context& context) {
+    auto file = absolute(context.args.positional("FILE"));
+    return acted(context, context.post("/api/v1/backup", Json{{"file", file}}.dump()),
+                 fmt::format("{} holds the record: deployments, deliveries, holds, tokens", file));
+}
+
+int restore(Context& context) {
+    auto file = absolute(context.args.positional("FILE"));
+    return acted(context, context.post("/api/v1/restore", Json{{"file", file}}.dump()),
+                 fmt::format("The daemon begins again with {}; what is live runs on", file));
+}
+
+int gc(Context& context) {
+    const bool dry_run = context.args.flag("dry-run");
+    auto body = context.post("/api/v1/gc", Json{{"dry_run", dry_run}}.dump());
+    if (!body) return context.fail(body.error());
+    if (context.json()) return context.print_json(*body);
+    return context.done(render_gc(parse_json(*body), context.canvas()));
 }
 
 int shutdown(Context& context) {

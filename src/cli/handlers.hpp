@@ -40,6 +40,9 @@ int start(Context&);
 int remove_app(Context&);
 int reload(Context&);
 int notify_test(Context&);
+int backup(Context&);
+int restore(Context&);
+int gc(Context&);
 int shutdown(Context&);
 
 // token.cpp

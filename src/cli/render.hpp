@@ -28,6 +28,7 @@ std::string render_delivery(const nlohmann::json& delivery, const Canvas& canvas
 std::string render_why(const nlohmann::json& explanation, const Canvas& canvas);
 std::string render_audit(const nlohmann::json& list, const Canvas& canvas);
 std::string render_tokens(const nlohmann::json& list, const Canvas& canvas);
+std::string render_gc(const nlohmann::json& report, const Canvas& canvas);
 std::string render_reload(const nlohmann::json& report, const Canvas& canvas);
 
 }  // namespace belay::cli

@@ -45,6 +45,20 @@ std::string render_releases(const Json& list, const Canvas& canvas) {
     return table.empty() ? "No releases yet.\n" : table.render(canvas);
 }
 
+std::string render_gc(const Json& report, const Canvas& canvas) {
+    Table table({"APP", "RELEASE", "SIZE", "WHY", "ERROR"});
+    for (const auto& each : items_of(report)) {
+        auto bytes = number_of(each, "bytes");
+        table.add({{text_of(each, "app")},
+                   {text_of(each, "release")},
+                   {bytes && *bytes > 0 ? format_size(static_cast<std::uint64_t>(*bytes)) : ""},
+                   {text_of(each, "why")},
+                   {shown_of(each, "error"), Style::bad}});
+    }
+    if (table.empty()) return "Nothing to remove.\n";
+    return (flag_of(report, "dry_run") ? "Would remove:\n" : "Removed:\n") + table.render(canvas);
+}
+
 std::string render_deliveries(const Json& list, const Canvas& canvas) {
     Table table({"DELIVERY", "APP", "FORGE", "EVENT", "RECEIVED", "ANSWER", "DECISION",
                  "DEPLOYMENT", "WHAT", "REASON"});

@@ -21,6 +21,21 @@ namespace {
 // out for ever.
 constexpr Millis kBootPatience{60'000};
 
+domain::Release release_of(const domain::Manifest& manifest, domain::ReleaseState state) {
+    domain::Release release;
+    release.app = manifest.app;
+    release.number = manifest.number;
+    release.commit = manifest.commit;
+    release.ref = manifest.ref;
+    release.deployment = manifest.deployment;
+    release.config = manifest.config;
+    release.build_key = manifest.build_key;
+    release.bytes = manifest.bytes;
+    release.state = state;
+    release.created_at = manifest.sealed_at;
+    return release;
+}
+
 }  // namespace
 
 Task<void> EngineCore::boot() {
@@ -160,12 +175,88 @@ Task<void> EngineCore::load(ports::Store* store, std::string problem) {
     services_.tasks.spawn("disk watch", disk_watch());
 }
 
+// With no deployment under way the record is behind where it names another release than the one
+// that runs and that live/APP.json names: it came from a backup.
+Task<void> EngineCore::trust_the_manifest(AppContext& app) {
+    if (!app.live || app.record.live == app.live->release()) co_return;
+    auto recorded = co_await services_.world.releases.manifest(app.name, app.record.live);
+    if (recorded && *recorded && !app.booted) {
+        auto other = services_.fleet.adopt(**recorded, Age::youngest);
+        // The manifest could not be written at the switch, as on a full disk.
+        if (services_.fleet.all_running(*other)) co_return;
+    }
+    log::warning("the record is behind: what runs is taken for live",
+                 {{"app", app.name},
+                  {"recorded", fmt::to_string(app.record.live)},
+                  {"release", fmt::to_string(app.live->release())}});
+    app.record.live = app.live->release();
+    if (!services_.journal.store()) co_return;
+    std::vector<ports::Write> writes;
+    writes.emplace_back(ports::PutApp{app.record});
+    co_await services_.journal.save_surely(std::move(writes), "rebuilt");
+}
+
+// What a backup says of releases may be of before the last switch, or of the bake after it.
+Task<void> EngineCore::correct_rows(AppContext& app) {
+    if (!app.live) co_return;
+    std::vector<ports::Write> writes;
+    auto rows = co_await services_.journal.store()->releases(app.name);
+    if (!rows) co_return;
+    for (auto row : *rows) {
+        if (row.number == app.live->release() || row.state != domain::ReleaseState::live) continue;
+        row.state = domain::ReleaseState::retired;
+        writes.emplace_back(ports::PutRelease{row});
+    }
+    auto& live = app.live_release;
+    const bool proven = app.stable && app.stable->number == app.live->release();
+    if (proven && live.number == app.live->release() && live.healthy_since == TimePoint{}) {
+        live.healthy_since = services_.now();
+        if (live.live_since == TimePoint{}) live.live_since = live.healthy_since;
+        writes.emplace_back(ports::PutRelease{live});
+    }
+    if (!writes.empty()) co_await services_.journal.save_surely(std::move(writes), "rebuilt");
+}
+
+// Sealed releases that the record knows nothing of were made after the backup that it came from.
+// One that is newer than live was rolled back, or failed: whether by hand is not known any more, so
+// nothing is deployed over it until somebody says so.
+Task<void> EngineCore::take_in_lost_releases(AppContext& app, std::vector<ReleaseNumber> on_disk) {
+    auto rows = co_await services_.journal.store()->releases(app.name);
+    if (!rows || !app.live) co_return;
+    std::vector<ports::Write> writes;
+    ReleaseNumber newest = 0;
+    for (auto number : on_disk) {
+        if (std::any_of(rows->begin(), rows->end(),
+                        [&](const domain::Release& row) { return row.number == number; }))
+            continue;
+        auto manifest = co_await services_.world.releases.manifest(app.name, number);
+        if (!manifest || !*manifest) continue;
+        newest = number;
+        writes.emplace_back(
+            ports::PutRelease{release_of(**manifest, domain::ReleaseState::retired)});
+    }
+    if (writes.empty()) co_return;
+    if (newest > app.live->release() && !app.record.hold) {
+        app.record.hold = domain::Hold{
+            "belay",
+            fmt::format("the record was lost and came back from a backup: release {} was made "
+                        "after the live one, and why it is not live is not known",
+                        newest),
+            services_.now()};
+        log::warning("automatic deployments wait: `belay resume` lets them go on",
+                     {{"app", app.name}, {"why", app.record.hold->why}});
+        writes.emplace_back(ports::PutApp{app.record});
+    }
+    co_await services_.journal.save_surely(std::move(writes), "rebuilt");
+}
+
 // Makes memory, record and processes agree for one app.
 Task<void> EngineCore::reconcile(AppContext& app, std::vector<Deployment> unfinished) {
     if (app.record.removed) co_return;
     auto numbers = co_await services_.world.releases.list(app.name);
     if (numbers && !numbers->empty())
         app.record.last_release = std::max(app.record.last_release, numbers->back());
+    if (app.live) app.record.last_release = std::max(app.record.last_release, app.live->release());
     std::optional<Deployment> at_work;
     for (auto& deployment : unfinished) {
         if (deployment.state == State::queued)
@@ -174,21 +265,15 @@ Task<void> EngineCore::reconcile(AppContext& app, std::vector<Deployment> unfini
             at_work = deployment;
     }
     auto* store = services_.journal.store();
+    if (!at_work) co_await trust_the_manifest(app);
     if (store && app.record.live != 0) {
         auto row = co_await store->release(app.name, app.record.live);
         if (row && *row) app.live_release = **row;
         app.live_release.state = domain::ReleaseState::live;
+        if (!at_work) co_await correct_rows(app);
     }
     if (app.live && app.live_release.number == 0) {  // the record lost it; the manifest has it
-        app.live_release.app = app.name;
-        app.live_release.number = app.live->release();
-        app.live_release.commit = app.live->manifest.commit;
-        app.live_release.ref = app.live->manifest.ref;
-        app.live_release.config = app.live->manifest.config;
-        app.live_release.build_key = app.live->manifest.build_key;
-        app.live_release.bytes = app.live->manifest.bytes;
-        app.live_release.state = domain::ReleaseState::live;
-        app.live_release.created_at = app.live->manifest.sealed_at;
+        app.live_release = release_of(app.live->manifest, domain::ReleaseState::live);
         app.live_release.live_since = services_.now();
         if (app.stable && app.stable->number == app.live->release())
             app.live_release.healthy_since = services_.now();
@@ -199,6 +284,7 @@ Task<void> EngineCore::reconcile(AppContext& app, std::vector<Deployment> unfini
             co_await services_.journal.save_surely(std::move(writes), "rebuilt");
         }
     }
+    if (store && !at_work && numbers) co_await take_in_lost_releases(app, std::move(*numbers));
     if (at_work && store) {
         co_await resume_active(app, *at_work);
         co_return;

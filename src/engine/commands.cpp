@@ -350,6 +350,22 @@ Task<Result<ReloadReport>> EngineCore::reload() {
     co_return report;
 }
 
+Task<Result<void>> EngineCore::backup(std::string file) {
+    auto* store = services_.journal.store();
+    if (!store) co_return services_.journal.unavailable();
+    auto done = co_await store->backup(std::move(file));
+    co_return done;
+}
+
+// Works without a database too: then it is the way back.
+Task<Result<void>> EngineCore::restore(std::string file) {
+    if (!services_.hooks.restore)
+        co_return Error{Errc::unavailable, "this daemon can't begin again by itself"};
+    auto restoring = services_.hooks.restore(std::move(file));
+    auto done = co_await std::move(restoring);
+    co_return done;
+}
+
 // Puts a checked configuration in force, file by file; one with errors leaves what was in force.
 ReloadReport EngineCore::take_config(ports::LoadedConfig loaded) {
     ReloadReport report;

@@ -248,12 +248,14 @@ Task<void> Deployer::finish(Transition transition) {
                            release.number != app_.record.live;
     if (transition.effect == Effect::discard || transition.effect == Effect::take_down ||
         next.state == State::rolled_back || left_live) {
-        if (release.state == ReleaseState::building)
+        if (release.state == ReleaseState::building) {
             release.state = ReleaseState::pruned;
-        else if (release.number != app_.record.live)
+            if (next.failure.reason == Reason::disk_full) co_await make_room(release.number);
+        } else if (release.number != app_.record.live) {
             release.state = own_fault && deployment().plan != domain::Plan::restart
                                 ? ReleaseState::bad
                                 : ReleaseState::retired;
+        }
     }
     if (release.number != 0) writes.emplace_back(ports::PutRelease{release});
     for (const auto* other : {&app_.live_release, &app_.fallback_release})
@@ -285,6 +287,14 @@ Task<void> Deployer::finish(Transition transition) {
     if (next.state == State::healthy && app_.fallback) {
         co_await services_.fleet.stop(std::exchange(app_.fallback, nullptr), Which::all);
     }
+}
+
+// Half a release that filled the disk would keep the next attempt from having room.
+Task<void> Deployer::make_room(ReleaseNumber unsealed) {
+    auto removed = co_await world().releases.remove(app_.name, unsealed);
+    if (!removed)
+        log::warning("what filled the disk was not removed",
+                     {{"app", app_.name}, {"error", removed.error().message}});
 }
 
 // A rule that only the fetched commit could tell is the decision on the delivery as well.

@@ -29,6 +29,7 @@ class Deployer {
     Task<Event> perform(domain::Effect effect);
     Task<std::optional<Event>> advance(domain::Transition transition);
     Task<void> finish(domain::Transition transition);
+    Task<void> make_room(ReleaseNumber unsealed);
     Task<std::optional<domain::Delivery>> decision_of_delivery(domain::Deployment ended);
     void reserve_epochs(domain::Deployment& next);
     std::vector<ports::Write> writes_of(const domain::Deployment& next, std::string text);

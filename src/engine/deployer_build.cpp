@@ -32,6 +32,10 @@ ports::Submodules submodules_of(const std::string& setting) {
     return ports::Submodules::automatic;
 }
 
+// With less than this a step that failed is taken to have failed for want of room. More than the
+// record's own reserve, which may have been given back by then.
+constexpr std::uint64_t kNothingLeft = std::uint64_t{16} << 20;
+
 std::vector<std::string> argv_of(const domain::Command& command) {
     if (!command.shell.empty()) return {"/bin/sh", "-euc", command.shell};
     return command.argv;
@@ -172,6 +176,12 @@ Task<domain::Event> Deployer::run_stage(ports::StageJob job, std::string kind) {
                            fmt::format("{}: {}", name, outcome->detail));
             event.failure.exit_code = outcome->exit_code;
             event.failure.signal = outcome->signal;
+            if (auto room = world().releases.check_free(
+                    std::min(kNothingLeft, services_.server.disk_reserve));
+                !room && room.error().code == Errc::disk_full) {
+                event.failure.reason = Reason::disk_full;
+                event.failure.detail += "; the disk is full";
+            }
         }
     }
     close_stage(std::move(stage));

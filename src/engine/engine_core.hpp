@@ -75,6 +75,11 @@ class EngineCore final : public Engine {
     Task<Result<std::string>> test_channel(std::string channel) override;
     // commands.cpp
     Task<Result<ReloadReport>> reload() override;
+    Task<Result<void>> backup(std::string file) override;
+    Task<Result<void>> restore(std::string file) override;
+    // retention.cpp
+    Task<Result<std::vector<Removal>>> gc(bool dry_run) override;
+    // commands.cpp
     Task<Result<void>> shutdown() override;
     Task<Result<int>> run(OneOff command, std::function<Task<bool>(std::string)> output) override;
 
@@ -99,6 +104,9 @@ class EngineCore final : public Engine {
     // boot.cpp
     Task<void> boot_app(domain::LiveManifest live);
     Task<void> route_live(AppContext& app);
+    Task<void> trust_the_manifest(AppContext& app);
+    Task<void> correct_rows(AppContext& app);
+    Task<void> take_in_lost_releases(AppContext& app, std::vector<ReleaseNumber> on_disk);
     Task<void> reconcile(AppContext& app, std::vector<domain::Deployment> unfinished);
     Task<void> resume_active(AppContext& app, domain::Deployment deployment);
     Task<void> resume(AppContext& app);
@@ -130,8 +138,12 @@ class EngineCore final : public Engine {
     Task<void> take_polled(AppContext& app, ports::Tip tip);
     Task<void> take_polled_tag(AppContext& app, ports::Tip tip);
     void note_poll_failure(AppContext& app, std::string error);
+
+    // retention.cpp
     Task<void> housekeeping();
-    Task<void> prune_releases(AppContext& app);
+    std::set<ReleaseNumber> needed_releases(const AppContext& app) const;
+    Task<Result<std::vector<Removal>>> prune_releases(AppContext& app, bool dry_run);
+    Task<void> note_pruned(const std::vector<domain::Release>& rows, ReleaseNumber release);
 
     // commands.cpp
     ReloadReport take_config(ports::LoadedConfig loaded);

@@ -1,4 +1,4 @@
-// The safety net for lost webhooks, and the clean-up of what nobody needs any more.
+// The safety net for lost webhooks.
 #include "engine_core.hpp"
 #include "repository.hpp"
 #include "rules.hpp"
@@ -13,7 +13,6 @@
 
 namespace belay::engine {
 
-using domain::ReleaseState;
 using domain::Trigger;
 
 namespace {
@@ -34,7 +33,6 @@ constexpr Millis kCatchUpPerApp{250};
 constexpr Millis kBackoffMost{3'600'000};
 // How many servers are asked at the same time.
 constexpr int kPollsAtOnce = 4;
-constexpr Millis kHousekeeping{600'000};
 
 Millis backed_off(Millis every, int failures) {
     auto pause = every;
@@ -177,73 +175,6 @@ Task<void> EngineCore::take_polled(AppContext& app, ports::Tip tip) {
     else
         log::info("polling found a push that no delivery told of",
                   {{"app", app.name}, {"deployment", to_string(*queued)}});
-}
-
-Task<void> EngineCore::housekeeping() {
-    while (true) {
-        const bool slept = co_await services_.world.timers.sleep(kHousekeeping, services_.closing);
-        if (!slept) co_return;
-        auto* store = services_.journal.store();
-        if (!store) continue;
-        for (auto& [name, app] : apps_)
-            if (!app->active && !app->record.removed) co_await prune_releases(*app);
-        for (const auto& [name, app] : apps_)
-            if (services_.hooks.prune_logs)
-                services_.hooks.prune_logs(
-                    name, app->config ? app->config->keep.logs : domain::Keep{}.logs);
-        Millis keep = domain::Keep{}.logs;
-        for (const auto& [name, app] : apps_)
-            if (app->config) keep = std::max(keep, app->config->keep.logs);
-        auto pruned = co_await store->prune(services_.now() - keep, 100);
-        if (!pruned)
-            log::warning("old history was not removed", {{"error", pruned.error().message}});
-    }
-}
-
-// Never what is live, stable, a fallback, or the last healthy one before live.
-Task<void> EngineCore::prune_releases(AppContext& app) {
-    auto* store = services_.journal.store();
-    auto rows = co_await store->releases(app.name);
-    if (!rows) co_return;
-    const int keep = app.config ? app.config->keep.releases : domain::Keep{}.releases;
-    std::set<ReleaseNumber> pinned{app.record.live, app.record.stable, app.fallback_release.number};
-    int healthy = 0;
-    bool before_live = false;
-    for (const auto& row : *rows) {  // newest first
-        if (row.healthy_since == TimePoint{} || row.state == ReleaseState::pruned) continue;
-        const bool last_before = !before_live && row.number < app.record.live;
-        before_live = before_live || last_before;
-        if (++healthy <= keep || last_before) pinned.insert(row.number);
-    }
-    // Failed ones stay a while for whoever looks into them, and never push out healthy ones.
-    int failed = 0;
-    for (const auto& row : *rows)
-        if (row.healthy_since == TimePoint{} && row.state != ReleaseState::pruned && failed++ < 2)
-            pinned.insert(row.number);
-    std::set<ReleaseNumber> busy;
-    if (app.active) busy.insert(app.active->deployment.release);
-    for (const auto& queued : app.queue)
-        busy.insert(queued.release);
-    auto on_disk = co_await services_.world.releases.list(app.name);
-    if (!on_disk) co_return;
-    for (auto number : *on_disk) {
-        if (pinned.contains(number) || busy.contains(number) || app.active) continue;
-        auto removed = co_await services_.world.releases.remove(app.name, number);
-        if (!removed) {
-            log::warning("an old release was not removed",
-                         {{"app", app.name}, {"error", removed.error().message}});
-            continue;
-        }
-        for (auto row : *rows)
-            if (row.number == number && row.state != ReleaseState::bad) {
-                row.state = ReleaseState::pruned;
-                std::vector<ports::Write> writes;
-                writes.emplace_back(ports::PutRelease{row});
-                auto saved = co_await services_.journal.save(std::move(writes), "pruned");
-                if (!saved)
-                    log::warning("a pruning was not recorded", {{"error", saved.error().message}});
-            }
-    }
 }
 
 }  // namespace belay::engine

@@ -149,6 +149,57 @@ Task<Response> post_reload(Context& context, const Request& request) {
     co_return report ? json_response(shape(*report)) : problem(report.error());
 }
 
+namespace {
+
+// A file of this machine, written or read with the daemon's rights: never for whoever comes over
+// the network.
+Result<std::string> file_of(const Request& request) {
+    if (!request.peer.local)
+        return Error{Errc::forbidden,
+                     "backups are made and restored on the daemon's own machine, over its socket"};
+    auto fields = Fields::parse(request, {"file"});
+    if (!fields) return fields.error();
+    auto file = fields->text("file");
+    if (auto checked = fields->check(); !checked) return checked.error();
+    if (!file.starts_with('/'))
+        return Error{Errc::invalid, "the field \"file\" must be an absolute path"};
+    return file;
+}
+
+}  // namespace
+
+Task<Response> post_backup(Context& context, const Request& request) {
+    auto file = file_of(request);
+    if (!file) co_return problem(file.error());
+    auto made = co_await context.api.backup(*file);
+    co_return done(made);
+}
+
+Task<Response> post_restore(Context& context, const Request& request) {
+    auto file = file_of(request);
+    if (!file) co_return problem(file.error());
+    auto laid_ready = co_await context.api.restore(*file);
+    co_return done(laid_ready);
+}
+
+Task<Response> post_gc(Context& context, const Request& request) {
+    auto fields = Fields::parse(request, {"dry_run"});
+    if (!fields) co_return problem(fields.error());
+    const bool dry_run = fields->boolean("dry_run", false);
+    if (auto checked = fields->check(); !checked) co_return problem(checked.error());
+    auto removals = co_await context.api.gc(dry_run);
+    if (!removals) co_return problem(removals.error());
+    Json items = Json::array();
+    for (const auto& one : *removals)
+        items.push_back({{"app", one.app},
+                         {"release", one.release},
+                         {"bytes", one.bytes},
+                         {"why", one.why},
+                         {"error", one.error.empty() ? Json() : Json(one.error)}});
+    Json told{{"dry_run", dry_run}, {"items", std::move(items)}};
+    co_return json_response(told);
+}
+
 Task<Response> post_notify_test(Context& context, const Request& request) {
     if (auto none = no_fields(request); !none) co_return problem(none.error());
     auto answer = co_await context.api.test_channel(request.args[0]);

@@ -207,7 +207,10 @@ Task<Response> HookEndpoint::accept(Delivery& delivery) {
     auto answer = co_await api_.submit(delivery.app, std::string(delivery.forge->name()),
                                        std::move(read_in->push), std::move(read_in->digest));
     if (answer) co_return json_response(shape(*answer), answer->status_code);
-    if (answer.error().code == Errc::disk_full || answer.error().code == Errc::unavailable) {
+    // Whatever keeps the record from being written, the forge shall come again.
+    const auto code = answer.error().code;
+    if (code == Errc::disk_full || code == Errc::unavailable || code == Errc::internal ||
+        code == Errc::forbidden) {
         auto response = problem(503, to_string(answer.error().code), answer.error().message);
         response.headers.emplace_back("Retry-After", "30");
         co_return response;

@@ -1,5 +1,6 @@
 #include "database.hpp"
 
+#include "copying.hpp"
 #include "migrations.hpp"
 
 #include <fmt/format.h>
@@ -54,10 +55,22 @@ Result<void> check_content(Connection& connection) {
     auto finding = connection.value("PRAGMA quick_check(1)");
     if (!finding) return finding.error();
     if (*finding == "ok") return {};
-    return damaged(connection.path(), *finding);
+    return connection.found_damaged(*finding);
 }
 
-Result<void> prepare(Connection& connection) {
+// The way back from an upgrade: an older Belay refuses what this one makes of the file.
+Result<void> keep_older(Connection& connection, int version, const std::string& backups) {
+    if (backups.empty() || version == 0 || version == static_cast<int>(migrations().size()))
+        return {};
+    Copying copy(older_schema_name(backups, version));
+    while (true) {
+        auto all = copy.step(connection);
+        if (!all) return prefixed("keeping the database as it was before the upgrade", all.error());
+        if (*all) return copy.finish();
+    }
+}
+
+Result<void> prepare(Connection& connection, const std::string& backups, Expected expected) {
     auto* raw = connection.raw();
     // SQLite falls back to reading by itself.
     if (sqlite3_db_readonly(raw, "main") != 0)
@@ -74,6 +87,8 @@ Result<void> prepare(Connection& connection) {
     if (!done) return done;
     auto version = check_version(connection, static_cast<int>(migrations().size()));
     if (!version) return version.error();
+    if (*version == 0 && expected == Expected::content)
+        return connection.found_damaged("nothing of its content is left");
     done = make_private(connection.path());
     if (done) done = check_content(connection);
     if (done) done = set(connection, "journal_mode", "WAL", "wal");
@@ -84,6 +99,7 @@ Result<void> prepare(Connection& connection) {
     // batch.
     if (done) done = set(connection, "temp_store", "MEMORY", "2");
     if (done) done = set(connection, "trusted_schema", "OFF", "0");
+    if (done) done = keep_older(connection, *version, backups);
     if (done) done = migrate(connection, migrations());
     if (done) sqlite3_db_config(raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
     return done;
@@ -91,12 +107,15 @@ Result<void> prepare(Connection& connection) {
 
 }  // namespace
 
-Result<std::unique_ptr<Database>> Database::open(const std::string& path, Millis busy_wait) {
+Result<std::unique_ptr<Database>> Database::open(const std::string& path, Millis busy_wait,
+                                                 const std::string& backups, Fault* fault,
+                                                 Expected expected) {
     auto made = make_file(path);
     if (!made) return made.error();
     auto connection = Connection::open(path, busy_wait);
     if (!connection) return connection.error();
-    auto prepared = prepare(*connection);
+    auto prepared = prepare(*connection, backups, expected);
+    if (fault) *fault = connection->fault();
     if (!prepared) return prepared.error();
     return std::make_unique<Database>(std::move(*connection));
 }

@@ -186,6 +186,11 @@ Error Connection::io_error(int code) {
                  fmt::format("I/O error ({}) on the database {}: {}", code, path_, reason)};
 }
 
+Error Connection::found_damaged(std::string_view finding) {
+    fault_ = Fault::damaged;
+    return damaged(path_, finding);
+}
+
 Error Connection::error(int code) {
     auto text = raw() ? std::string(sqlite3_errmsg(raw())) : std::string(sqlite3_errstr(code));
     switch (code & 0xff) {
@@ -200,8 +205,7 @@ Error Connection::error(int code) {
             return io_error(code);
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB:
-            fault_ = Fault::suspect;
-            return damaged(path_, text);
+            return found_damaged(text);
         case SQLITE_READONLY:
         case SQLITE_PERM:
         case SQLITE_CANTOPEN: {

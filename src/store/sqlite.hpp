@@ -19,7 +19,8 @@ namespace belay::store {
 enum class Fault {
     none,
     refused,  // full, read-only, no memory: nothing was written, trying again may help
-    suspect,  // an I/O error or damage: what was written before may be lost
+    suspect,  // an I/O error: what was written before may be lost
+    damaged,  // the content is not what was written
 };
 
 class Connection;
@@ -80,6 +81,8 @@ class Connection {
     // The error for SQLite's code, remembered as a fault where the storage is to blame.
     Error error(int code);
     Fault fault() const { return fault_; }
+    // The content was found to be damaged by a check.
+    Error found_damaged(std::string_view finding);
     void clear_fault() { fault_ = Fault::none; }
 
   private:

@@ -1,3 +1,4 @@
+#include "copying.hpp"
 #include "database.hpp"
 #include "reads.hpp"
 
@@ -23,8 +24,10 @@ Error closed() {
 
 class SqliteStore final : public ports::Store {
   public:
-    SqliteStore(std::unique_ptr<Database> database, boost::asio::any_io_executor executor)
-        : database_(std::move(database)), tasks_(std::move(executor)) {}
+    SqliteStore(std::unique_ptr<Database> database, StoreOptions options)
+        : database_(std::move(database)),
+          on_distrust_(std::move(options.on_distrust)),
+          tasks_(std::move(options.executor)) {}
 
     ~SqliteStore() override {
         // What has begun ends; what has not was promised to nobody.
@@ -174,6 +177,14 @@ class SqliteStore final : public ports::Store {
         co_return co_await async::offload(pool_, std::move(work));
     }
 
+    Task<Result<void>> backup(std::string file) override {
+        if (closing_) co_return closed();
+        auto mine = std::make_shared<Backup>(std::move(file));
+        tasks_.spawn("database backup", copy(mine));
+        co_await mine->done.wait();
+        co_return std::move(mine->result);
+    }
+
     Task<void> close() override {
         closing_ = true;
         co_await tasks_.join();
@@ -203,12 +214,53 @@ class SqliteStore final : public ports::Store {
             auto checkpoint_due = co_await async::offload(pool_, std::move(work));
             for (auto& one : *group)
                 one->done.set();
+            tell_distrust();
             if (checkpoint_due) {
                 auto checkpoint = [this] { database_->writer.checkpoint(); };
                 co_await async::offload(pool_, std::move(checkpoint));
+                tell_distrust();
             }
         }
         committing_ = false;
+    }
+
+    // After the pool's thread has ended its turn: it writes what is read here.
+    void tell_distrust() {
+        const auto& refusal = database_->writer.refusal();
+        if (!refusal || !on_distrust_) return;
+        auto tell = std::exchange(on_distrust_, nullptr);
+        tell(database_->writer.lost() ? Distrust::lost : Distrust::unsound, refusal->message);
+    }
+
+    struct Backup {
+        explicit Backup(std::string file) : copying(std::make_unique<Copying>(std::move(file))) {}
+        std::unique_ptr<Copying> copying;  // the pool's thread only
+        Result<void> result{};
+        async::Event done;
+    };
+
+    // A slice at a time: what commits meanwhile waits for one slice only.
+    Task<void> copy(std::shared_ptr<Backup> backup) {
+        auto slice = [this, backup]() -> Result<bool> {
+            auto all = backup->copying->step(database_->connection);
+            if (!all || !*all) return all;
+            auto finished = backup->copying->finish();
+            if (!finished) return finished.error();
+            return true;
+        };
+        while (true) {
+            auto ended = co_await async::offload(pool_, slice);
+            if (!ended)
+                backup->result = ended.error();
+            else if (!*ended && closing_)
+                backup->result = closed();
+            else if (!*ended)
+                continue;
+            break;
+        }
+        auto drop = [backup] { backup->copying.reset(); };
+        co_await async::offload(pool_, drop);
+        backup->done.set();
     }
 
     // On the pool's thread.
@@ -275,16 +327,20 @@ class SqliteStore final : public ports::Store {
     bool committing_ = false;
     bool reading_ = false;
     bool closing_ = false;
+    std::function<void(Distrust, std::string)> on_distrust_;
     async::TaskGroup tasks_;
 };
 
 }  // namespace
 
+std::unique_ptr<ports::Store> make_store(std::unique_ptr<Database> database, StoreOptions options) {
+    return std::make_unique<SqliteStore>(std::move(database), std::move(options));
+}
+
 Result<std::unique_ptr<ports::Store>> open(StoreOptions options) {
-    auto database = Database::open(options.path, options.busy_wait);
+    auto database = Database::open(options.path, options.busy_wait, options.backups);
     if (!database) return database.error();
-    return std::unique_ptr<ports::Store>(
-        std::make_unique<SqliteStore>(std::move(*database), std::move(options.executor)));
+    return make_store(std::move(*database), std::move(options));
 }
 
 }  // namespace belay::store

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <sys/stat.h>
 #include <utility>
@@ -15,6 +16,10 @@ namespace {
 
 // 16 MiB, four times SQLite's default: pages that many commits change are carried over once.
 constexpr int kCheckpointPages = 4'000;
+
+bool distrusted(Fault fault) {
+    return fault == Fault::suspect || fault == Fault::damaged;
+}
 
 int on_commit(void* pages, sqlite3*, const char*, int in_log) {
     *static_cast<int*>(pages) = in_log;
@@ -42,6 +47,7 @@ Writer::Writer(Connection& connection)
     : connection_(connection),
       database_(connection.path()),
       log_(connection.path() + "-wal"),
+      reserve_(connection.path() + ".reserve"),
       next_checkpoint_(kCheckpointPages) {
     sqlite3_wal_hook(connection_.raw(), on_commit, &pages_);
 }
@@ -58,6 +64,7 @@ Result<void> Writer::end() {
     for (const auto* file : {&database_, &log_}) {
         auto same = file->check();
         if (same) continue;
+        lost_ = true;
         refusal_ = prefixed("nothing is stored any more until `belay serve` is started again",
                             same.error());
         return give_up(*refusal_);
@@ -73,7 +80,7 @@ Error Writer::give_up(Error error) {
         auto undone = connection_.query("ROLLBACK").run();
         if (!undone) fault = Fault::suspect;
     }
-    if (fault == Fault::suspect && !refusal_) {
+    if (distrusted(fault) && !refusal_) {
         // A failed fsync may have dropped data that earlier calls took for written: only a fresh
         // look can tell.
         refusal_ = Error{Errc::internal,
@@ -87,6 +94,16 @@ Error Writer::give_up(Error error) {
 }
 
 Writer::Results Writer::commit(const Group& group) {
+    auto results = try_commit(group);
+    const bool full = std::any_of(results.begin(), results.end(), [](const auto& result) {
+        return !result && result.error().code == Errc::disk_full;
+    });
+    if (full && reserve_.release()) return try_commit(group);  // of a full disk nothing was written
+    if (!full) reserve_.refill();
+    return results;
+}
+
+Writer::Results Writer::try_commit(const Group& group) {
     auto results = commit_at_once(group);
     return results ? std::move(*results) : commit_apart(group);
 }
@@ -177,7 +194,7 @@ void Writer::checkpoint() {
     // Nothing is lost: the log still holds it. Tried again once as much has come again.
     next_checkpoint_ = pages_ + kCheckpointPages;
     log::warning("the database's log could not be carried over", {{"error", error.message}});
-    if (connection_.fault() == Fault::suspect) static_cast<void>(give_up(std::move(error)));
+    if (distrusted(connection_.fault())) static_cast<void>(give_up(std::move(error)));
 }
 
 }  // namespace belay::store

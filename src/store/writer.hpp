@@ -1,6 +1,7 @@
 // Group commit: what waits becomes one transaction, in which each batch stands or falls by itself.
 #pragma once
 
+#include "reserve.hpp"
 #include "sqlite.hpp"
 
 #include <belay/ports/store.hpp>
@@ -47,8 +48,14 @@ class Writer {
     bool checkpoint_due() const { return pages_ >= next_checkpoint_; }
     void checkpoint();
 
+    // With what every further write is refused; and whether that is because the file or its log was
+    // removed or replaced.
+    const std::optional<Error>& refusal() const { return refusal_; }
+    bool lost() const { return lost_; }
+
   private:
     Result<void> begin();
+    Results try_commit(const Group& group);
     std::optional<Results> commit_at_once(const Group& group);
     Results commit_apart(const Group& group);
     Result<ports::Committed> apply_apart(const std::vector<ports::Write>& batch);
@@ -60,7 +67,9 @@ class Writer {
     Connection& connection_;
     SameFile database_;
     SameFile log_;
+    Reserve reserve_;
     std::optional<Error> refusal_;
+    bool lost_ = false;
     int pages_ = 0;  // in the write-ahead log
     int next_checkpoint_;
 };

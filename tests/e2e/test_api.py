@@ -330,6 +330,10 @@ class Description(TestCase):
         self.check("GET", "/api/v1/audit", expect=403, token=reader)
         self.check("GET", "/api/v1/apps", expect=401, token="belay_wrong")
         self.check("GET", "/api/v1/audit")
+        self.check("POST", "/api/v1/gc", {"dry_run": True})
+        # A token comes over the network, where no file of the daemon's machine is named.
+        self.check("POST", "/api/v1/backup", {"file": "/tmp/backup.db"}, 403)
+        self.check("POST", "/api/v1/restore", {"file": "/tmp/backup.db"}, 403)
         self.check("POST", "/api/v1/apps/{app}/remove", {"purge": True}, **shop)
         self.check("POST", "/api/v1/shutdown", {})
         self.machine.daemon.wait(30)

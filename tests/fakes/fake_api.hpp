@@ -210,6 +210,22 @@ class FakeApi : public engine::Api {
             co_return Error{Errc::not_found, "there is no channel \"" + channel + "\""};
         co_return std::string("answered 200");
     }
+    Task<Result<void>> backup(std::string file) override {
+        note("backup " + file);
+        if (failure) co_return *failure;
+        co_return Result<void>{};
+    }
+    Task<Result<void>> restore(std::string file) override {
+        note("restore " + file);
+        if (failure) co_return *failure;
+        co_return Result<void>{};
+    }
+    Task<Result<std::vector<engine::Removal>>> gc(bool dry_run) override {
+        note(dry_run ? "gc dry" : "gc");
+        if (failure) co_return *failure;
+        std::vector<engine::Removal> removals{{"shop", 3, 1'024, "beyond the newest 5", {}}};
+        co_return removals;
+    }
     Task<Result<engine::ReloadReport>> reload() override {
         note("reload");
         if (failure) co_return *failure;

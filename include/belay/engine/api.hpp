@@ -142,6 +142,15 @@ struct ServerStatus {
     std::string public_url;
 };
 
+// A release that the retention rules take from the disk (docs/configuration.md, [keep]).
+struct Removal {
+    std::string app;
+    ReleaseNumber release = 0;
+    std::uint64_t bytes = 0;  // 0: not known, as it was never sealed
+    std::string why;
+    std::string error;  // why it is still there; empty: it went, or this was a dry run
+};
+
 // What `belay run` needs to start a one-off command, as the CLI's side executes nothing itself.
 struct OneOff {
     std::string app;
@@ -229,6 +238,14 @@ class Api {
     virtual Task<Result<Accepted>> start(std::string app, std::string by) = 0;
     virtual Task<Result<void>> remove(std::string app, bool purge, std::string by) = 0;
     virtual Task<Result<ReloadReport>> reload() = 0;
+    // Copies the database into a new file (0600) of the daemon's machine. Errors as
+    // ports::Store::backup().
+    virtual Task<Result<void>> backup(std::string file) = 0;
+    // Checks a backup and lays it ready; the daemon then begins again with it, while what is live
+    // runs on. Errc::not_found, invalid, conflict (its schema is newer), disk_full.
+    virtual Task<Result<void>> restore(std::string file) = 0;
+    // What the retention rules remove, removed now; `dry_run`: only said.
+    virtual Task<Result<std::vector<Removal>>> gc(bool dry_run) = 0;
     // A test alert, now; what the channel's server answered.
     virtual Task<Result<std::string>> test_channel(std::string channel) = 0;
     // Ends the proxy and all live releases, then the daemon; returns when it has begun.

@@ -63,6 +63,8 @@ struct Hooks {
     std::function<void(const std::string& app, Millis keep)> prune_logs;
     // `belay shutdown` ends the proxy: it must not be started again.
     std::function<void()> let_proxy_go;
+    // Lays a backup ready and has the daemon begin again with it; errors as Api::restore().
+    std::function<Task<Result<void>>(std::string file)> restore;
     // Ends the daemon after `belay shutdown`.
     std::function<void()> exit;
     // Where a probe through the proxy goes: an address of [proxy] listen, or "".

@@ -219,6 +219,10 @@ class Store {
     // runs, events without a deployment, the audit and what left the outbox go by their time. One
     // call does a bounded amount of work: returns how many rows went; 0: nothing is left to do.
     virtual Task<Result<std::int64_t>> prune(TimePoint before, int keep_newest) = 0;
+    // Copies all that is committed into a new file (0600), which stands on disk, whole, when it
+    // returns; what is committed meanwhile may be in it, and nobody waits for it. Errc::conflict:
+    // the file exists; unavailable: closed; disk_full, forbidden, not_found: it can't be written.
+    virtual Task<Result<void>> backup(std::string file) = 0;
     // Commits what waits and closes the file.
     virtual Task<void> close() = 0;
 };

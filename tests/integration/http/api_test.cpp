@@ -148,6 +148,10 @@ TEST_F(Api, ActsAskTheEngineInTheNameOfTheCaller) {
         {"reload", "", 200, "reload"},
         {"notify/ops/test", "", 200, "test ops"},
         {"notify/nobody/test", "", 404, "test nobody"},
+        {"backup", R"({"file":"/b.db"})", 200, "backup /b.db"},
+        {"restore", R"({"file":"/b.db"})", 200, "restore /b.db"},
+        {"gc", R"({"dry_run":true})", 200, "gc dry"},
+        {"gc", "", 200, "gc"},
         {"shutdown", "", 200, "shutdown"},
     };
     for (const auto& [route, sent, status, asked] : acts) {

@@ -82,14 +82,14 @@ TEST(Commands, AreEachNamedOnceAndHaveAFunction) {
         EXPECT_FALSE(command.summary.empty()) << command.name;
     }
     for (std::string_view name :
-         {"serve",      "init",       "check",    "status", "deploy",       "rollback",
-          "cancel",     "approve",    "reject",   "hold",   "resume",       "history",
-          "show",       "why",        "releases", "logs",   "restart",      "stop",
-          "start",      "reload",     "remove",   "run",    "deliveries",   "redeliver",
-          "shutdown",   "secret set", "version",  "help",   "hook install", "completion",
-          "notify test"})
+         {"serve",       "init",       "check",    "status", "deploy",       "rollback",
+          "cancel",      "approve",    "reject",   "hold",   "resume",       "history",
+          "show",        "why",        "releases", "logs",   "restart",      "stop",
+          "start",       "reload",     "remove",   "run",    "deliveries",   "redeliver",
+          "shutdown",    "secret set", "version",  "help",   "hook install", "completion",
+          "notify test", "backup",     "restore",  "gc"})
         EXPECT_TRUE(names.count(name)) << name;
-    for (std::string_view later : {"try", "doctor", "backup", "restore", "gc", "token", "rename"})
+    for (std::string_view later : {"try", "doctor", "token", "rename"})
         EXPECT_FALSE(names.count(later)) << later;
 }
 

@@ -138,5 +138,55 @@ TEST(Boot, LeavesAStoppedAppStopped) {
     EXPECT_TRUE(world.machine.answers());
 }
 
+// Row 34 | EngineCore::trust_the_manifest() in src/engine/boot.cpp.
+TEST(Crash, Fault34_ARecordFromABackupGivesWayToWhatRuns) {
+    for (bool reboot : {false, true}) {
+        EngineWorld world;
+        world.start_live();
+        const auto backup = *world.disk;
+        ASSERT_EQ(world.end_of(world.push('b').deployment).state, State::healthy);
+        world.run_until([&] { return world.settled(); });
+        world.kill();
+        *world.disk = backup;
+        if (reboot) world.machine.reboot();
+        world.start();
+        EXPECT_EQ(world.machine.served(), 2);
+        EXPECT_EQ(world.disk->apps.at("shop").live, 2);
+        EXPECT_EQ(world.disk->releases.at({"shop", 2}).state, domain::ReleaseState::live);
+        EXPECT_EQ(world.disk->releases.at({"shop", 2}).commit, commit('b'));
+        EXPECT_NE(world.disk->releases.at({"shop", 1}).state, domain::ReleaseState::live);
+        EXPECT_FALSE(world.disk->apps.at("shop").hold);
+        auto end = world.end_of(world.push('c').deployment);
+        EXPECT_EQ(end.state, State::healthy);
+        EXPECT_GT(end.release, 2) << "no number is given out twice";
+    }
+}
+
+// Row 34 | EngineCore::take_in_lost_releases() in src/engine/boot.cpp.
+TEST(Crash, Fault34_ALostReleaseThatIsNewerThanLivePutsTheAppOnHold) {
+    EngineWorld world;
+    world.start_live();
+    const auto backup = *world.disk;
+    ASSERT_EQ(world.end_of(world.push('b').deployment).state, State::healthy);
+    engine::RollbackRequest request;
+    request.hold = false;
+    auto back = world.ask(world.engine->rollback("shop", request));
+    ASSERT_TRUE(back);
+    ASSERT_EQ(world.end_of(back->deployment).state, State::healthy);
+    ASSERT_EQ(world.machine.served(), 1);
+    world.run_until([&] { return world.settled(); });
+    world.kill();
+    *world.disk = backup;
+    world.start();
+    EXPECT_EQ(world.machine.served(), 1);
+    const auto& hold = world.disk->apps.at("shop").hold;
+    ASSERT_TRUE(hold);
+    EXPECT_NE(hold->why.find("release 2"), std::string::npos) << hold->why;
+    EXPECT_TRUE(world.disk->releases.contains({"shop", 2})) << "retention knows of it again";
+    EXPECT_EQ(world.deployment(world.push('c').deployment).state, State::queued);
+    ASSERT_TRUE(world.ask(world.engine->resume("shop", "ada")));
+    EXPECT_EQ(world.end_of(world.newest().id).state, State::healthy);
+}
+
 }  // namespace
 }  // namespace belay::engine
