@@ -358,35 +358,6 @@ class Sync(Record):
         self.assertEqual(m.served_release(), "r2")
 
 
-@unittest.skipIf(os.geteuid() == 0, "root may write whatever the mode says")
-class Rights(Record):
-    def test_Fault62_without_the_right_to_write_nothing_new_begins_the_path_is_named_and_the_app_is_served(self):
-        """Row 62 | test_store.Rights | make_state_directories() in src/app/serve.cpp: access(2); errno_error() names the path."""
-        m, r = self.machine, self.repository
-        self.live("r1")
-        releases = os.path.join(m.state, "releases/shop")
-        with m.users(rate=60):
-            mode = os.stat(releases).st_mode & 0o7777
-            os.chmod(releases, 0o500)
-            record = m.deploy_push("shop", r, "r2")
-            self.assertEqual(record["state"], "failed")
-            self.assertIn(releases, record["detail"])
-            os.chmod(releases, mode)
-            self.assertEqual(m.deploy_push("shop", r, "r3")["state"], "healthy")
-
-            m.stop()
-            mode = os.stat(m.state).st_mode & 0o7777
-            os.chmod(m.state, 0o500)
-            m.start(wait=False)
-            self.assertEqual(m.daemon.wait(30), 1)
-            m.daemon = None
-            self.assertIn(m.state, m.tail(3))
-            self.assertEqual(m.served_release(), "r3")
-            os.chmod(m.state, mode)
-            m.start()
-            self.assertEqual(m.deploy_push("shop", r, "r4")["state"], "healthy")
-
-
 @unittest.skipUnless(os.geteuid() == 0, "mounting file systems needs root")
 class Disk(Record):
     """The state lies on a small file system of its own."""
