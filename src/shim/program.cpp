@@ -66,9 +66,18 @@ bool limit(int resource, std::uint64_t value) {
     return setrlimit(resource, &wanted) == 0;
 }
 
+bool lower_soft(int resource, std::uint64_t value) {
+    if (value == kUnset) return true;
+    rlimit present{};
+    if (getrlimit(resource, &present) != 0) return false;
+    present.rlim_cur = value < present.rlim_max ? value : present.rlim_max;
+    return setrlimit(resource, &present) == 0;
+}
+
 bool set_limits(const Spec& spec) {
-    return limit(RLIMIT_NOFILE, spec.nofile) && limit(RLIMIT_NPROC, spec.nproc) &&
-           limit(RLIMIT_FSIZE, spec.fsize) && limit(RLIMIT_AS, spec.as);
+    return limit(RLIMIT_NOFILE, spec.nofile) && lower_soft(RLIMIT_NOFILE, spec.nofile_soft) &&
+           limit(RLIMIT_NPROC, spec.nproc) && limit(RLIMIT_FSIZE, spec.fsize) &&
+           limit(RLIMIT_AS, spec.as);
 }
 
 struct ListenVariables {

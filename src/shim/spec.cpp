@@ -70,6 +70,7 @@ class Reader {
         if (equal(key, "listener")) return listener(value);
         if (equal(key, "stop-to")) return stop_to(value);
         if (equal(key, "nofile")) return parse_number(value, spec_.nofile);
+        if (equal(key, "nofile-soft")) return parse_number(value, spec_.nofile_soft);
         if (equal(key, "nproc")) return parse_number(value, spec_.nproc);
         if (equal(key, "fsize")) return parse_number(value, spec_.fsize);
         if (equal(key, "as")) return parse_number(value, spec_.as);

@@ -33,6 +33,7 @@ struct Spec {
     gid_t groups[kMaxGroups];
     std::size_t group_count = 0;
     std::uint64_t nofile = kUnset;
+    std::uint64_t nofile_soft = kUnset;
     std::uint64_t nproc = kUnset;
     std::uint64_t fsize = kUnset;
     std::uint64_t as = kUnset;

@@ -74,6 +74,10 @@ void add_program(SpecText& text, const Program& program) {
     text.add("cwd", program.cwd);
     if (program.user) add_user(text, *program.user);
     text.add("nofile", program.limits.open_files);
+    // It sets the limit on itself: from outside that takes CAP_SYS_RESOURCE once it has another
+    // user.
+    if (auto before = open_files_before(); before && !program.limits.open_files)
+        text.add("nofile-soft", std::uint64_t{before->rlim_cur});
     text.add("nproc", program.limits.processes);
     text.add("fsize", program.limits.file_size);
     text.add("as", program.limits.address_space);
@@ -164,10 +168,6 @@ Result<StartedShim> spawn(const ShimStart& start, FileActions& actions) {
     int error = ::posix_spawn(&shim.pid, start.shim_path.c_str(), actions.finish(),
                               attributes.get(), argv, env);
     if (error != 0) return errno_error(error, "starting " + start.shim_path);
-    // It waits for "go": nothing of the app's runs before it has its own limit back.
-    if (auto before = open_files_before();
-        before && ::prlimit(shim.pid, RLIMIT_NOFILE, &*before, nullptr) != 0)
-        return errno_error(errno, "setting the limit of open files for " + start.shim_path);
     shim.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, shim.pid, 0)));
     if (shim.pidfd) return shim;
     // It waits for "go" on a socket that closes now, so it ends by itself.

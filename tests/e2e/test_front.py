@@ -348,6 +348,7 @@ class Init(Front):
     def test_the_doctor_names_a_cure_for_each_finding(self):
         m = self.machine
         m.cli("init", "https://localhost:1/acme/site.git", "--name", "site")
+        m.start()
         well = json.loads(m.cli("doctor", "--json", check=False).stdout)
         levels = {item["check"]: item["level"] for item in well["items"]}
         self.assertEqual({name: levels[name] for name in ("configuration", "daemon", "ports", "secrets", "host keys")},

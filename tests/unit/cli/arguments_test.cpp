@@ -87,9 +87,9 @@ TEST(Commands, AreEachNamedOnceAndHaveAFunction) {
           "show",        "why",        "releases", "logs",   "restart",      "stop",
           "start",       "reload",     "remove",   "run",    "deliveries",   "redeliver",
           "shutdown",    "secret set", "version",  "help",   "hook install", "completion",
-          "notify test", "backup",     "restore",  "gc"})
+          "notify test", "backup",     "restore",  "gc",     "doctor"})
         EXPECT_TRUE(names.count(name)) << name;
-    for (std::string_view later : {"try", "doctor", "token", "rename"})
+    for (std::string_view later : {"try", "token", "rename"})
         EXPECT_FALSE(names.count(later)) << later;
 }
 
