@@ -92,7 +92,7 @@ TEST_F(RuntimeTest, StartsStopsAndForgets) {
     auto started = start(shell("exec sleep 100"));
     ASSERT_TRUE(started) << started.error().message;
     EXPECT_EQ(started->state, RunState::running);
-    EXPECT_EQ(sys::process_name(started->pid), "sleep");
+    EXPECT_TRUE(eventually([&] { return sys::process_name(started->pid) == "sleep"; }));
     EXPECT_FALSE(started->adopted);
     EXPECT_EQ(start(shell("true")).error().code, Errc::conflict);
     EXPECT_EQ(loop.run(runtime->forget(kRun)).error().code, Errc::conflict);
