@@ -105,6 +105,18 @@ def free_ports(count):
     return found
 
 
+# Every stage that a deployment can have, each of them quick.
+STAGES = '''
+[build]
+run = "cp RELEASE built"
+[test]
+run = "test -s built"
+[release]
+run = "true"
+idempotent = true
+'''
+
+
 def wait_for(what, condition, deadline=30.0):
     end = time.monotonic() + deadline
     while True:

@@ -4,17 +4,8 @@ import os
 import time
 import unittest
 
-from machine import TestCase, wait_for
+from machine import STAGES, TestCase, wait_for
 
-STAGES = '''
-[build]
-run = "cp RELEASE built"
-[test]
-run = "test -s built"
-[release]
-run = "true"
-idempotent = true
-'''
 # Transitions at which the daemon dies, before and after they are saved, and the acts between them.
 POINTS = [f"{side}_save.{state}" for state in
           ("queued", "fetching", "building", "testing", "sealing", "releasing", "starting", "verifying", "switching", "draining",

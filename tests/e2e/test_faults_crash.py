@@ -8,17 +8,8 @@ import random
 import time
 import unittest
 
-from machine import TestCase, wait_for
+from machine import STAGES, TestCase, wait_for
 
-STAGES = '''
-[build]
-run = "cp RELEASE built"
-[test]
-run = "test -s built"
-[release]
-run = "true"
-idempotent = true
-'''
 ENDS = ("healthy", "failed", "rolled_back", "canceled", "superseded")
 KEPT = ()  # seeds that found something once
 # What each push comes to, if nobody is disturbed.
