@@ -118,7 +118,11 @@ Task<void> DatabaseCare::look() {
         co_return;
     }
     auto newest = store::newest_backup(backups_);
-    if (newest && timers_.now() - *newest < times_.backup && *newest <= timers_.now()) co_return;
+    if (newest && backed_up_ && timers_.steady_now() - *backed_up_ < times_.backup) co_return;
+    // Of a daemon before this one only the wall clock tells, where it was not set back since.
+    if (newest && !backed_up_ && timers_.now() - *newest < times_.backup &&
+        *newest <= timers_.now())
+        co_return;
     if (room_for_backup()) co_await back_up();
 }
 
@@ -152,6 +156,7 @@ Task<void> DatabaseCare::back_up() {
     auto check = [file] { return store::check_backup(file); };
     auto sound = co_await async::offload(pool_, check);
     if (sound) {
+        backed_up_ = timers_.steady_now();
         store::drop_old_backups(backups_, kBackupsKept);
         co_return;
     }

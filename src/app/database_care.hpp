@@ -81,6 +81,7 @@ class DatabaseCare {
     std::optional<store::Distrust> distrust_;
     std::string distrust_why_;
     bool restoring_ = false;
+    std::optional<async::SteadyTime> backed_up_;  // by this daemon
     bool told_unwritable_ = false;
 };
 

@@ -90,6 +90,9 @@ std::string absolute(const std::string& path) {
     return std::filesystem::absolute(path).lexically_normal().string();
 }
 
+// Where stages keep what they are known by, beside the directories of runs.
+constexpr const char* kStages = "stages";
+
 // A copy of the last belay.toml without errors, for a start with a broken one.
 constexpr const char* kValidCopy = "/belay.toml.valid";
 
@@ -140,17 +143,20 @@ class Daemon {
           proxy_unit_(surroundings_.variable("BELAY_PROXY_UNIT")),
           timers_(async::make_timers(loop_.get_executor())),
           tasks_(loop_.get_executor()),
-          runtime_(required(runtime::make_process_runtime(
-              loop_.get_executor(), *timers_,
-              {server_.state + "/run", shim_, static_cast<std::uint16_t>(server_.ports.first),
-               static_cast<std::uint16_t>(server_.ports.last)}))),
+          runtime_(required(
+              runtime::make_process_runtime(loop_.get_executor(), *timers_,
+                                            {server_.state + "/run",
+                                             shim_,
+                                             static_cast<std::uint16_t>(server_.ports.first),
+                                             static_cast<std::uint16_t>(server_.ports.last),
+                                             {kStages}}))),
           data_plane_(
               loop_.get_executor(), *runtime_, *timers_,
               {executable_, proxy_directory(), server_.state + "/logs/proxy.log", proxy_unit_}),
           traffic_(loop_.get_executor(), *timers_, {data_plane_.control_socket()}),
           source_(git::make_child_source(loop_.get_executor(), {executable_, shim_})),
           stages_(stage::make_child_stages(loop_.get_executor(), *timers_,
-                                           {executable_, shim_, server_.state + "/run/stages",
+                                           {executable_, shim_, server_.state + "/run/" + kStages,
                                             server_.uids.first, server_.uids.last})),
           releases_(release::make_releases({server_.state})),
           prober_(health::make_prober(loop_.get_executor(), *timers_)),

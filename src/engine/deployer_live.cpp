@@ -1,6 +1,7 @@
 // From the sealed release to the end of its bake, and the ways back.
 #include "bake_monitor.hpp"
 #include "deployer.hpp"
+#include "run_end.hpp"
 
 #include <belay/base/failpoint.hpp>
 #include <belay/base/log.hpp>
@@ -113,8 +114,7 @@ Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
     auto exits = services_.fleet.watch(*set, [&](const Member& member, const ports::RunInfo& info) {
         if (info.state == ports::RunState::running || !ended.empty()) return;
         last_exit = info.last_exit;
-        ended = fmt::format("{} {} before it was healthy", member.process,
-                            info.last_exit ? describe(*info.last_exit) : std::string("is gone"));
+        ended = fmt::format("{} {} before it was healthy", member.process, how_it_ended(info));
         changed.set();
     });
     auto dead_already = services_.fleet.dead(*set, Which::all);

@@ -1,6 +1,7 @@
 #include "fleet.hpp"
 
 #include "environment.hpp"
+#include "run_end.hpp"
 
 #include <belay/async/task_group.hpp>
 #include <belay/base/log.hpp>
@@ -274,8 +275,7 @@ std::string Fleet::dead(const RunSet& set, Which which) const {
         auto info = runtime_.info(member.run_id);
         if (!info) return fmt::format("{} is gone", member.process);
         if (info->state == ports::RunState::running) continue;
-        return fmt::format("{} {}", member.process,
-                           info->last_exit ? describe(*info->last_exit) : std::string("is gone"));
+        return fmt::format("{} {}", member.process, how_it_ended(*info));
     }
     return {};
 }

@@ -1,5 +1,6 @@
 // After the bake: the live release is probed on, and what nobody else restarts is brought back.
 #include "engine_core.hpp"
+#include "run_end.hpp"
 
 #include <belay/base/log.hpp>
 
@@ -62,7 +63,7 @@ Task<void> EngineCore::live_watch(AppContext& app) {
 void EngineCore::note_exit(AppContext& app, const Member& member, const ports::RunInfo& info) {
     if (info.state == ports::RunState::running) return;
     if (watched_by_deployer(app) || app.record.stopped) return;
-    auto how = info.last_exit ? describe(*info.last_exit) : std::string("is gone");
+    auto how = how_it_ended(info);
     auto text = fmt::format("{} of {} {}", member.process, app.name, how);
     log::warning(text, {{"app", app.name}, {"run", member.run_id}});
     services_.tasks.spawn("note exit",

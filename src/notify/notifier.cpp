@@ -22,6 +22,8 @@ using ports::OutgoingState;
 using ports::Verdict;
 
 constexpr Millis kStoreRetry{5'000};
+// By how much the wall clock is adjusted without a word.
+constexpr Millis kClockSlack{1'000};
 // From which attempt on a destination counts as one that keeps failing.
 constexpr int kFailing = 3;
 
@@ -177,6 +179,8 @@ class Worker final : public Notifier {
                 if (lane.wake.is_set()) continue;
                 break;
             }
+            for (auto& row : *rows)
+                keep_up_with_clock(row);
             if (std::exchange(lane.hurry, false))
                 for (auto& row : *rows)
                     if (row.attempts != 0) row.next_at = timers_.now();
@@ -196,6 +200,15 @@ class Worker final : public Notifier {
         }
         lanes_.erase(destination);
         something_.set();  // what came meanwhile finds a lane again
+    }
+
+    // Written at a time that is yet to come: the clock was set back since, and what the row waits
+    // for with it.
+    void keep_up_with_clock(Outgoing& row) {
+        const auto ahead = row.created_at - timers_.now();
+        if (ahead <= kClockSlack) return;
+        row.created_at -= ahead;
+        row.next_at -= ahead;
     }
 
     // What was tried before goes first and lets nothing pass. Of what was not, the oldest that is
@@ -241,7 +254,7 @@ class Worker final : public Notifier {
         if (quiet.count() == 0) co_return TimePoint{};
         auto last = co_await store_->last_sent(destination, row.key);
         if (!last || *last == TimePoint{}) co_return TimePoint{};
-        co_return *last + quiet;
+        co_return std::min(*last, timers_.now()) + quiet;
     }
 
     Task<void> gather(Destination destination, Outgoing& row, News& news,
@@ -342,7 +355,10 @@ class Worker final : public Notifier {
             return;
         }
         row.next_at = now + std::max(pause_after(row.attempts), verdict.retry_after);
-        const bool too_old = row.next_at - row.created_at > options_.pace.give_up;
+        // A clock that was set ahead makes nothing old: half of the attempts that fit in were made.
+        const auto& pace = options_.pace;
+        const bool too_old = row.next_at - row.created_at > pace.give_up &&
+                             row.attempts * 2 * pace.longest_retry >= pace.give_up;
         if (verdict.kind == Verdict::Kind::retry && !too_old) return;
         row.state = OutgoingState::dropped;
         row.finished_at = now;

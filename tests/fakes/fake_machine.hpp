@@ -63,6 +63,8 @@ struct FakeMachine {
     std::map<ReleaseNumber, domain::Manifest> manifests;
     std::optional<domain::LiveManifest> live;
     ReleaseNumber current = 0;
+    std::set<ReleaseNumber> damaged;  // are not what was sealed any more
+    std::optional<Error> live_error;  // live/APP.json can't be changed
 
     // processes: what their program does is decided by the release's commit
     struct Process {
@@ -231,7 +233,9 @@ class FakeReleases : public ports::Releases {
         if (found == machine_.manifests.end()) co_return std::optional<domain::Manifest>{};
         co_return std::optional(found->second);
     }
-    Task<Result<void>> verify(std::string, ReleaseNumber, ports::Check) override {
+    Task<Result<void>> verify(std::string, ReleaseNumber number, ports::Check) override {
+        if (machine_.damaged.contains(number))
+            co_return Error{Errc::conflict, "release " + std::to_string(number) + " was changed"};
         co_return Result<void>{};
     }
     Task<Result<std::vector<ReleaseNumber>>> list(std::string) override {
@@ -253,6 +257,7 @@ class FakeReleases : public ports::Releases {
         co_return Result<void>{};
     }
     Task<Result<void>> remove_live(std::string) override {
+        if (machine_.live_error) co_return *machine_.live_error;
         machine_.live.reset();
         co_return Result<void>{};
     }
@@ -359,11 +364,14 @@ class FakeRuntime : public ports::Runtime {
     // The program of every process of the release ends with this code; its shim restarts it where
     // that is its policy.
     void crash(ReleaseNumber release, int code) {
+        Exit exit;
+        exit.code = code;
+        end(release, exit);
+    }
+    void end(ReleaseNumber release, Exit exit) {
         for (auto& [id, process] : machine_.processes) {
             if (process.release != release || process.info.state != ports::RunState::running)
                 continue;
-            Exit exit;
-            exit.code = code;
             process.info.last_exit = exit;
             const bool again = process.info.policy == RestartPolicy::always;
             process.info.state = again ? ports::RunState::backing_off : ports::RunState::exited;

@@ -207,6 +207,27 @@ TEST_F(Outbox, ADayOfFailuresIsTheEndAndIsRecorded) {
     EXPECT_NE(disk_->outbox.at(1).last_error.find("given up"), std::string::npos);
 }
 
+TEST_F(Outbox, Fault32_AClockThatWasSetBackPutsNoMessageOff) {
+    test::Receiver receiver(directory_, "http");
+    add_channel("ops", receiver.url());
+    start();
+    auto before = alert("shop", 1);
+    before.at += Millis{std::int64_t{366} * 86'400'000};  // as the clock had it then
+    tell("ops", before);
+    ASSERT_TRUE(until([&] { return count(OutgoingState::sent) == 1; }));
+}
+
+TEST_F(Outbox, Fault32_AClockThatWasSetAheadMakesNoMessageTooOld) {
+    test::Receiver receiver(directory_, "http", R"([{"status": 503}, {}])");
+    add_channel("ops", receiver.url());
+    start();
+    auto before = alert("shop", 1);
+    before.at -= Millis{std::int64_t{366} * 86'400'000};
+    tell("ops", before);
+    ASSERT_TRUE(until([&] { return count(OutgoingState::sent) == 1; }));
+    EXPECT_EQ(disk_->outbox.at(1).attempts, 2);
+}
+
 TEST_F(Outbox, SlowDestinationsHoldUpNoOther) {
     test::Receiver slow(directory_, "http", R"([{"slow": 60}])");
     test::TempDirectory other;
