@@ -235,7 +235,7 @@ class DaemonFaults(Faults):
 
     def test_fault16_a_build_that_an_upgrade_cuts_off_is_done_by_the_new_binary(self):
         m = self.machine
-        self.live("r1", text='[build]\nrun = "sh slowly"\n')
+        self.live("r1", text='[build]\nrun = "if [ -e slowly ]; then sh slowly; fi"\n')
         version = m.json("status")["version"].encode()
         other = version[:-1] + (b"8" if version[-1:] != b"8" else b"9")
         upgraded = os.path.join(self.folder, "bin/belay")
@@ -453,7 +453,7 @@ class BuildFaults(Faults):
     @unittest.skipUnless(os.geteuid() == 0, "a build has a user of its own only where Belay is root")
     def test_fault48_a_build_that_forks_on_and_on_is_bounded_and_ended(self):
         m = self.machine
-        self.live("r1", text='[build]\nrun = "sh forks"\ntimeout = "20s"\n[build.limits]\nprocesses = 40\n')
+        self.live("r1", text='[build]\nrun = "if [ -e forks ]; then sh forks; fi"\ntimeout = "20s"\n[build.limits]\nprocesses = 40\n')
         with m.users(rate=60):
             # As many as a machine bears, where nothing stops it.
             bomb = "n=0\nwhile [ $n -lt 300 ]; do sleep 600 & n=$((n + 1)); done\nwait\n"
@@ -467,7 +467,7 @@ class BuildFaults(Faults):
     @unittest.skipUnless(os.geteuid() == 0, "a memory cgroup needs root")
     def test_fault28_a_build_that_the_kernel_kills_for_memory_is_said_to_lack_it(self):
         m = self.machine
-        self.live("r1", text='[build]\nrun = "sh eats"\n')
+        self.live("r1", text='[build]\nrun = "if [ -e eats ]; then sh eats; fi"\n')
         with control_group("memory") as group, m.users(rate=60):
             write(f"{group}/memory.limit_in_bytes", str(32 << 20))
             os.chmod(f"{group}/cgroup.procs", 0o666)

@@ -363,8 +363,8 @@ const std::vector<Case> kLater{
       "from this file"}},
     {"approval = \"none\"\npipeline = \"server\"\n" + kApp, {}},
     {kApp + "limits = { memory = \"1GiB\" }\nsocket_activation = true\nruntime = \"systemd\"\n",
-     {"shop.toml:4:10: warning: service.limits: not in effect yet: no limits are set on an app's "
-      "processes",
+     {"shop.toml:4:10: warning: service.limits: not in effect yet: only `processes` is, where "
+      "Belay runs as root",
       "shop.toml:5:21: warning: service.socket_activation: not in effect yet: the app opens PORT "
       "itself",
       "shop.toml:6:11: warning: service.runtime: not in effect yet: Belay itself starts it and "
