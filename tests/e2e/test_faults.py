@@ -93,6 +93,12 @@ class Faults(TestCase):
         os.kill(old, signal.SIGKILL)
         wait_for("another proxy", lambda: self.proxy() not in (None, old), 10)
 
+    def version(self):
+        """Of the running daemon."""
+        with open(self.machine.log) as file:
+            said = [line for line in file if " belay is starting " in line][-1]
+        return said.split(" version=")[1].split()[0].encode()
+
     def wait_log(self, text):
         def said():
             with open(self.machine.log) as file:
@@ -236,7 +242,7 @@ class DaemonFaults(Faults):
     def test_fault16_a_build_that_an_upgrade_cuts_off_is_done_by_the_new_binary(self):
         m = self.machine
         self.live("r1", text='[build]\nrun = "if [ -e slowly ]; then sh slowly; fi"\n')
-        version = m.json("status")["version"].encode()
+        version = self.version()
         other = version[:-1] + (b"8" if version[-1:] != b"8" else b"9")
         upgraded = os.path.join(self.folder, "bin/belay")
         os.mkdir(os.path.dirname(upgraded), 0o755)
@@ -250,13 +256,13 @@ class DaemonFaults(Faults):
             wait_for("the build", lambda: os.path.exists(begun))
             m.stop()
             m.start(binary=upgraded)
-            self.assertEqual(m.json("status")["version"].encode(), other)
+            self.assertEqual(self.version(), other)
             wait_for("the build to begin anew", lambda: open(begun).read().count("begun") == 2)
             open(gate, "w").close()
             record = self.ended(second, "healthy")
             m.stop()
             m.start()  # and the one before goes on with what that one left
-            self.assertEqual(m.json("status")["version"].encode(), version)
+            self.assertEqual(self.version(), version)
             third = self.ended(self.push("r3", slowly="true\n"), "healthy")
         self.assertEqual(record["release"], 2)
         self.one_live_release("r3", third["release"])
@@ -473,7 +479,7 @@ class BuildFaults(Faults):
             os.chmod(f"{group}/cgroup.procs", 0o666)
             eats = f"echo $$ > {group}/cgroup.procs\nexec python3 -c 'b = bytearray(256 << 20)'\n"
             record = self.ended(self.push("r2", eats=eats), "failed", "build_oom")
-            self.assertEqual(record["signal"], signal.SIGKILL)
+            self.assertIn("out of memory: the kernel killed it", record["detail"])
             record = self.ended(self.push("r3", eats="true\n"), "healthy")
         self.one_live_release("r3", record["release"])
 

@@ -428,7 +428,7 @@ int access(const char* path, int mode);
 
 class ReadOnly(Record):
     def test_Fault60_pushes_go_live_again_by_themselves_when_the_disk_can_be_written_again(self):
-        """Row 60 | test_store.ReadOnly | DatabaseCare::look() in src/app/database_care.cpp: writable(), begin_again_at_pace()."""
+        """Row 60 | test_store.ReadOnly | Writer::give_up() in src/store/writer.cpp: distrusted()."""
         m, r = self.machine, self.repository
         source, library, order = (os.path.join(self.folder, name) for name in ("read_only.c", "read_only.so", "read-only"))
         with open(source, "w") as file:
@@ -462,7 +462,6 @@ class ReadOnly(Record):
             open(order, "w").close()
             self.assertEqual(m.deliver("shop", r, commit)["status"], 503)
             os.remove(order)
-            self.begins_again("Read-only file system")
             answer = wait_for("a delivery to be taken", lambda: (lambda a: a if a["status"] in (200, 202) else None)(m.deliver("shop", r, commit)))
             record = m.wait_end(answer["deployment"] or m.wait_deployment_of("shop", commit)["id"])
             self.assertEqual(record["state"], "healthy", json.dumps(record, indent=1))
