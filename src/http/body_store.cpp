@@ -13,8 +13,8 @@
 namespace belay::http {
 namespace {
 
-// A larger one leaves the budget to the many small ones.
-constexpr std::size_t kInMemoryMost = std::size_t{1} << 20;
+// A larger one leaves the budget to the many small ones, from its first byte on if it says so.
+constexpr std::size_t kInMemoryMost = std::size_t{256} * 1024;
 constexpr std::size_t kFirstReserve = 16 * 1024;
 // So many times what has come is reserved for what was announced: most are moved once at most.
 constexpr std::size_t kAhead = 8;
@@ -79,7 +79,7 @@ BodyStore::~BodyStore() {
 
 bool BodyStore::fits() {
     if (size_ <= reserved_) return true;
-    if (size_ > kInMemoryMost) return false;
+    if (std::max<std::uint64_t>(size_, announced_.value_or(0)) > kInMemoryMost) return false;
     // A head can announce anything: what has come says how much of it is believed.
     std::uint64_t want = announced_ ? std::min<std::uint64_t>(kAhead * size_, *announced_)
                                     : std::max(2 * reserved_, kFirstReserve);
