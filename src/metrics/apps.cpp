@@ -1,6 +1,8 @@
 // The daemon as a whole, and each app as it is now.
 #include "families.hpp"
 
+#include <belay/ports/runtime.hpp>
+
 #include <array>
 #include <string>
 

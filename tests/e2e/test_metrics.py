@@ -120,7 +120,7 @@ class Metrics(TestCase):
         # By whom users were answered, of each release.
         self.assertGreaterEqual(now.value("belay_proxy_requests_total", app="shop", release="2", by="app", code="2xx"), 31)
         self.assertGreaterEqual(now.value("belay_proxy_requests_total", app="shop", release="2", by="proxy"), 1)
-        self.assertGreaterEqual(now.value("belay_proxy_upstream_errors_total", app="shop", release="2", kind="reset"), 1)
+        self.assertGreaterEqual(now.value("belay_proxy_upstream_errors_total", app="shop", release="2", kind="connect"), 1)
         self.assertGreaterEqual(now.value("belay_proxy_request_duration_seconds_count", app="shop", release="2"), 31)
         # The failed deployment is to be told where nobody listens.
         stuck = self.until("an alert that is not taken", lambda s: s.value("belay_outbox_failures_total", destination="ops") > 0)
@@ -170,7 +170,7 @@ class Metrics(TestCase):
         os.remove(os.path.join(m.folder, "etc/apps/shop.toml"))
         m.cli("reload")
         self.assertEqual(self.scrape().value("belay_app_orphaned", app="shop"), 1)
-        m.cli("remove", "shop")
+        m.cli("remove", "shop", "--yes")
         self.assertEqual([s for s in self.scrape().samples if s.labels.get("app") == "shop"], [])
 
     def test_a_proxy_that_stands_still_costs_a_second_and_strangers_read_nothing(self):
