@@ -29,6 +29,8 @@ class EngineCore final : public Engine {
     Task<void> close() override;
     // engine.cpp
     Result<Secret> status_token(const std::string& app) override;
+    // views.cpp
+    Figures figures() override;
 
     // deliveries.cpp
     std::optional<HookSettings> hook_settings(const std::string& app) override;

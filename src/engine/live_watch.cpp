@@ -108,6 +108,7 @@ Task<void> EngineCore::probe_live(AppContext& app, std::map<std::string, domain:
         auto probe = co_await probe_member(services_.world.prober, set, i, services_.now(),
                                            services_.closing);
         if (services_.closing.requested() || app.live != set) co_return;
+        services_.tally.add_probe(app.name, probe);
         auto watch = watches.try_emplace(member.run_id, set->manifest.health).first;
         auto verdict = watch->second.on_probe(probe.passed());
         if (verdict == domain::Verdict::healthy) continue;

@@ -77,6 +77,7 @@ Task<bool> wait_for_first_pass(Services& services, RunSetPtr set, Millis patienc
             if (!set->members[i].serves) continue;
             auto probe = co_await probe_member(services.world.prober, set, i, services.now(),
                                                services.closing);
+            services.tally.add_probe(set->manifest.app, probe);
             all = all && probe.passed();
         }
         if (all) co_return true;

@@ -91,7 +91,7 @@ struct Services {
           options(std::move(engine_options)),
           hooks(std::move(engine_hooks)),
           server(options.server),
-          journal(world.timers),
+          journal(world.timers, tally),
           fleet(world.runtime, world.releases, world.timers, options.state_directory + "/logs"),
           tasks(world.executor) {}
 
@@ -99,6 +99,7 @@ struct Services {
     EngineOptions options;
     Hooks hooks;
     domain::ServerConfig server;
+    Tally tally;
     Journal journal;
     Fleet fleet;
     Slots slots;

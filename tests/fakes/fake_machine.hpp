@@ -423,6 +423,14 @@ class FakeTraffic : public ports::Traffic {
         }
         co_return all;
     }
+    Task<Result<ports::TrafficFigures>> figures(Millis) override {
+        ports::TrafficFigures figures;
+        for (auto& [release, counted] : machine_.counters) {
+            counted.release = release;
+            figures.apps["shop"].push_back(counted);
+        }
+        co_return figures;
+    }
     Task<Result<ports::Serving>> serving(std::string app) override {
         if (!machine_.epochs.contains(app)) co_return Error{Errc::not_found, app};
         ports::Serving serving;
