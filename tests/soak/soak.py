@@ -9,6 +9,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -276,6 +277,7 @@ def main(kind=Soak):
     parser.add_argument("--stop", action="store_true", help="stop at the first violation, and keep everything")
     parser.add_argument("--keep", action="store_true", help="keep the machine's files")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     soak = kind(options)
     print(f"seed {options.seed}, for {options.duration} s, {BELAY}, in {soak.folder}", flush=True)
     began = time.monotonic()
