@@ -31,12 +31,11 @@ const domain::ProcessPlan& plan_of(const RunSet& set, const Member& member) {
 }
 
 bool at_named_port(const domain::Manifest& manifest, const RunName& name, std::uint16_t port) {
-    return std::any_of(manifest.processes.begin(), manifest.processes.end(),
-                       [&](const domain::ProcessPlan& plan) {
-                           return plan.name == name.process &&
-                                  std::find(plan.ports.begin(), plan.ports.end(), port) !=
-                                      plan.ports.end();
-                       });
+    return std::any_of(
+        manifest.processes.begin(), manifest.processes.end(), [&](const domain::ProcessPlan& plan) {
+            return plan.name == name.process &&
+                   std::find(plan.ports.begin(), plan.ports.end(), port) != plan.ports.end();
+        });
 }
 
 ProcessLimits limits_of(const domain::ResourceLimits& limits) {

@@ -21,7 +21,7 @@ constexpr std::uint64_t kLongestBackoff = 60'000;
 // Ran for so long, or for so many times its last wait: its next failure is a new one.
 constexpr std::uint64_t kSteadyRun = 60'000;
 constexpr std::uint64_t kSteadyShare = 10;
-constexpr unsigned kBusyPasses = 200;         // before a kill starts to pause between passes
+constexpr unsigned kBusyPasses = 200;  // before a kill starts to pause between passes
 
 std::uint64_t number(long value) {
     return static_cast<std::uint64_t>(value);

@@ -13,7 +13,8 @@ enum class Death { before, after };
 
 struct Kind {
     const char* name;
-    char letter;  // b: good, s: sick, x: dies in its bake; r: no push, but a restart of what is live
+    char
+        letter;  // b: good, s: sick, x: dies in its bake; r: no push, but a restart of what is live
     State end;
 };
 
@@ -108,7 +109,7 @@ TEST_P(CrashAtEveryCommit, LeavesOneHealthyReleaseLiveAndEveryDeploymentEnded) {
 
 std::string name_of(const ::testing::TestParamInfo<std::tuple<int, Death, bool>>& info) {
     static const char* const pushes[] = {"GoodPush", "SickPush", "PushThatDiesInItsBake",
-                                           "Restart"};
+                                         "Restart"};
     auto [kind, death, reboot] = info.param;
     return std::string(pushes[kind]) + (death == Death::before ? "BeforeCommit" : "AfterCommit") +
            (reboot ? "Rebooted" : "");

@@ -113,8 +113,8 @@ TEST(Engine, TheWayBackThatFailedEndsWhenTheNextReleaseTakesOver) {
     ASSERT_EQ(world.machine.running(), (std::vector<ReleaseNumber>{1, 2}));
     ASSERT_TRUE(world.ask(world.engine->resume("shop", "ada")));
     EXPECT_EQ(world.end_of(world.push('c').deployment).state, State::healthy);
-    EXPECT_TRUE(world.run_until([&] { return world.machine.processes.size() == 1; },
-                                Millis{60'000}))
+    EXPECT_TRUE(
+        world.run_until([&] { return world.machine.processes.size() == 1; }, Millis{60'000}))
         << world.machine.processes.size();
     EXPECT_EQ(world.machine.running(), (std::vector<ReleaseNumber>{3}));
 }

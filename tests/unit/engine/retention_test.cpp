@@ -124,8 +124,8 @@ TEST(Housekeeping, TakesAllOfTheOldHistorySoonAfterTheStart) {
         world.disk->deployments[old.id] = old;
     }
     world.start();
-    EXPECT_TRUE(world.run_until([&] { return world.disk->deployments.size() <= 101; },
-                                Millis{120'000}))
+    EXPECT_TRUE(
+        world.run_until([&] { return world.disk->deployments.size() <= 101; }, Millis{120'000}))
         << world.disk->deployments.size();
 }
 
@@ -144,8 +144,8 @@ TEST(Housekeeping, AnAppThatIsBusyWhenItIsLookedAtIsCleanedUpAfterItsDeployment)
     // Ten minutes after the first time there is always a deployment.
     while (passed() < Millis{700'000})
         world.end_of(world.push(letter++).deployment);
-    EXPECT_TRUE(world.run_until([&] { return world.machine.manifests.size() <= 3; },
-                                Millis{30'000}))
+    EXPECT_TRUE(
+        world.run_until([&] { return world.machine.manifests.size() <= 3; }, Millis{30'000}))
         << world.machine.manifests.size();
 }
 
