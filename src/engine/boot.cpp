@@ -65,7 +65,8 @@ Task<void> EngineCore::boot_app(domain::LiveManifest manifest) {
     app.record.live = manifest.live ? manifest.live->number : app.record.stable;
     if (manifest.stopped) co_return;
     if (manifest.live) {
-        auto set = services_.fleet.adopt(*manifest.live, Age::youngest);
+        // Beside it the candidate of its own restart may run, which has proven nothing.
+        auto set = services_.fleet.adopt(*manifest.live, Age::named);
         bool any = std::any_of(set->members.begin(), set->members.end(),
                                [](const Member& member) { return member.started; });
         if (any) {
@@ -379,6 +380,9 @@ Task<void> EngineCore::resume_active(AppContext& app, Deployment deployment) {
     if (!app.booted && deployment.previous != 0 && (switched || state == State::switching)) {
         auto before = co_await services_.world.releases.manifest(app.name, deployment.previous);
         if (before && *before) other = services_.fleet.adopt(**before, Age::oldest);
+        // Of a restart only one generation is left: it can't be its own way back.
+        if (switched && same_release && other && own && other->generation == own->generation)
+            other = services_.fleet.make(**before);
     }
     if (switched && !app.booted) {
         app.live = own;

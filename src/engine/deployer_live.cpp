@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace belay::engine {
 
@@ -277,7 +278,10 @@ Task<domain::Event> Deployer::flip_to_candidate() {
         }
     }
     failpoint("after_flip");
-    app_.fallback = app_.live;
+    // The way back of a deployment that failed and was left as it was: nobody else ends it.
+    auto left = std::exchange(app_.fallback, app_.live);
+    if (left && left != app_.live)
+        services_.tasks.spawn("stop what was left", services_.fleet.stop(left, Which::all));
     app_.live = candidate;
     app_.candidate = nullptr;
     Event event;

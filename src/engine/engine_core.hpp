@@ -145,6 +145,7 @@ class EngineCore final : public Engine {
 
     // retention.cpp
     Task<void> housekeeping();
+    Task<void> prune_history(Millis keep);
     std::set<ReleaseNumber> needed_releases(const AppContext& app) const;
     Task<Result<std::vector<Removal>>> prune_releases(AppContext& app, bool dry_run);
     Task<void> note_pruned(const std::vector<domain::Release>& rows, ReleaseNumber release);

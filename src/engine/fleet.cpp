@@ -31,6 +31,14 @@ const domain::ProcessPlan& plan_of(const RunSet& set, const Member& member) {
         [&](const domain::ProcessPlan& plan) { return plan.name == member.process; });
 }
 
+bool at_named_port(const domain::Manifest& manifest, const RunName& name, std::uint16_t port) {
+    return std::any_of(
+        manifest.processes.begin(), manifest.processes.end(), [&](const domain::ProcessPlan& plan) {
+            return plan.name == name.process &&
+                   std::find(plan.ports.begin(), plan.ports.end(), port) != plan.ports.end();
+        });
+}
+
 ProcessLimits limits_of(const domain::ResourceLimits& limits) {
     ProcessLimits result;
     if (limits.processes) result.processes = static_cast<std::uint64_t>(*limits.processes);
@@ -107,7 +115,11 @@ RunSetPtr Fleet::adopt(const domain::Manifest& manifest, Age age) {
         if (!name || name->app != manifest.app || name->release != manifest.number ||
             !alive(info.state))
             continue;
-        if (found == 0 || (age == Age::youngest) == (name->generation > found))
+        if (age == Age::named && at_named_port(manifest, *name, info.port)) {
+            found = name->generation;
+            break;
+        }
+        if (found == 0 || (age != Age::oldest) == (name->generation > found))
             found = name->generation;
     }
     auto set = make(manifest);

@@ -79,6 +79,7 @@ struct AppContext {
     std::vector<domain::Deployment> queue;  // oldest first
     std::set<DeploymentId> unstored;        // of those that are queued or were: not durable yet
     std::unique_ptr<Active> active;
+    bool prune_due = false;  // old releases, once no deployment is in the way
     async::Event lane_wake;
     async::Event watch_wake;
     async::Event poll_wake;
