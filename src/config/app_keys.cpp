@@ -42,8 +42,7 @@ Key<Step> timeout_key() {
     return key("timeout", duration_kind(kTick, "\"30m\""), &Step::timeout,
                "wall clock; then the whole process tree is stopped");
 }
-Key<Step> env_key(
-    std::string about = "variables of this step; [env] is not for build and test") {
+Key<Step> env_key(std::string about = "variables of this step; [env] is not for build and test") {
     return open_table("env", environment_kind(), &Step::env, std::move(about));
 }
 Key<Step> secrets_key(
@@ -137,14 +136,25 @@ Keys<Webhook> webhook_keys() {
 }
 
 Keys<Health> health_keys() {
+    auto url = [](std::string_view content) -> Result<std::string> {
+        constexpr std::string_view kPort = "tcp://";
+        if (!content.starts_with(kPort)) return check_probe_url(content);
+        auto place = "http://" + std::string(content.substr(kPort.size()));
+        if (auto checked = check_probe_url(place); !checked) return checked;
+        if (auto parsed = parse_http_url(place);
+            !parsed->path.empty() || !place.ends_with(":" + std::to_string(parsed->port)))
+            return Error{Errc::invalid,
+                         "names a host and a port alone, as in \"tcp://127.0.0.1:9000\""};
+        return std::string(content);
+    };
     return {
         key("type", choice({"http", "tcp", "exec", "none"}), &Health::type,
             "`http` where path or url is given, else `tcp`; `exec`: `run` ends with 0; `none`: it "
             "stays up"),
         key("path", text_kind("a path", "\"/healthz\"", check_request_path), &Health::path,
             "asked on the release's own port"),
-        key("url", text_kind("a URL", "\"http://127.0.0.1:9000/up\"", check_probe_url),
-            &Health::url, "where the process isn't ours"),
+        key("url", text_kind("a URL", "\"http://127.0.0.1:9000/up\"", url), &Health::url,
+            "where the process isn't ours; `tcp://127.0.0.1:9000` for its port alone"),
         key("run", command_kind(), &Health::run,
             "of type exec: in the release, as the app's user, with its environment"),
         key("method", text_kind("a method", "\"GET\"", check_method), &Health::method,

@@ -70,8 +70,7 @@ Result<Transition> on_failed(const Deployment& deployment, const Failure& failur
         return end(next, failed, Reason::rollback_failed, Effect::hold_degraded);
     }
     // A switch that fails leaves all as it was, but for one in place.
-    if (is_switched(deployment.state, course) &&
-        (deployment.state != switching || course.in_place))
+    if (is_switched(deployment.state, course) && (deployment.state != switching || course.in_place))
         return leave(deployment, next.failure, false);
     return end(next, failed, failure.reason, Effect::discard);
 }

@@ -275,10 +275,11 @@ Task<Result<void>> EngineCore::stop(std::string name, std::string by) {
     auto& app = **found;
     if (!app.live) co_return Error{Errc::conflict, fmt::format("{} has nothing running", name)};
     if (app.live->manifest.in_place())
-        co_return Error{Errc::conflict, fmt::format("{} is a [command]: what runs of it was started "
-                                                    "elsewhere and is stopped there; `belay hold "
-                                                    "{}` keeps pushes from being deployed",
-                                                    name, name)};
+        co_return Error{Errc::conflict,
+                        fmt::format("{} is a [command]: what runs of it was started "
+                                    "elsewhere and is stopped there; `belay hold "
+                                    "{}` keeps pushes from being deployed",
+                                    name, name)};
     app.record.stopped = true;
     ++app.record.epoch;
     std::vector<ports::Write> writes;

@@ -116,7 +116,7 @@ class Deployer {
     // deployer_in_place.cpp: the same for a release that takes the place of the one before.
     Task<Event> switch_in_place();
     Task<Event> roll_back_in_place();
-    Task<Event> make_current(RunSetPtr set, std::string stage);
+    Task<std::optional<Event>> point_current(RunSetPtr set);
     Task<Event> run_command(RunSetPtr set, std::string stage);
 
     // Stage rows: nothing is decided by them, so nothing waits for them. They go with the next

@@ -4,6 +4,7 @@
 #include "repository.hpp"
 
 #include <belay/base/log.hpp>
+#include <belay/domain/command.hpp>
 
 #include <fmt/format.h>
 
@@ -274,13 +275,13 @@ domain::Manifest Deployer::manifest_of(const domain::AppConfig& config,
     manifest.route = {config.traffic.hosts, config.traffic.path_prefix, config.traffic.listen,
                       config.traffic.drain};
     if (config.target == domain::Target::command)
-        manifest.command = domain::CommandPlan{config.command.run.words(), users.run, users.run,
-                                               config.command.timeout};
+        manifest.command = domain::CommandPlan{domain::argv_of(config.command.run), users.run,
+                                               users.run, config.command.timeout};
     for (const auto& process : config.processes) {
         domain::ProcessPlan plan;
         plan.name = process.name;
         plan.instances = process.instances;
-        plan.argv = process.run.words();
+        plan.argv = domain::argv_of(process.run);
         plan.uid = users.run;
         plan.gid = users.run;
         plan.limits = process.limits;

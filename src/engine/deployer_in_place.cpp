@@ -1,6 +1,7 @@
 // A release that takes the place of the one before (spec/decisions.md 29): `current` is pointed at
 // it and the user's command makes that live, as its processes are not Belay's. There is no
-// candidate and nothing warm to go back to, so the way back is the same act with the release before.
+// candidate and nothing warm to go back to, so the way back is the same act with the release
+// before.
 #include "deployer.hpp"
 #include "environment.hpp"
 
@@ -22,7 +23,11 @@ Task<domain::Event> Deployer::switch_in_place() {
     Event event;
     if (manifest) {
         app_.live = services_.fleet.make(*manifest);
-        event = co_await make_current(app_.live, "command");
+        auto problem = co_await point_current(app_.live);
+        if (problem)
+            event = *problem;
+        else
+            event = co_await run_command(app_.live, "command");
     } else {
         event = manifest.error();
     }
@@ -41,8 +46,8 @@ Task<domain::Event> Deployer::switch_in_place() {
     co_return event;
 }
 
-// The intent is durable by now; all of it can be done again after a crash.
-Task<domain::Event> Deployer::make_current(RunSetPtr set, std::string stage) {
+// The intent is durable by now; this and the command can be done again after a crash.
+Task<std::optional<domain::Event>> Deployer::point_current(RunSetPtr set) {
     failpoint("before_flip");
     auto flipped = co_await world().releases.set_current(app_.name, set->release());
     if (!flipped) {
@@ -51,10 +56,7 @@ Task<domain::Event> Deployer::make_current(RunSetPtr set, std::string stage) {
         co_return failed(reason, fmt::format("`current` was not set: {}", flipped.error().message));
     }
     failpoint("after_flip");
-    auto event = co_await run_command(set, std::move(stage));
-    failpoint("command_run");
-    set->started = world().timers.steady_now();
-    co_return event;
+    co_return std::nullopt;
 }
 
 Task<domain::Event> Deployer::run_command(RunSetPtr set, std::string stage) {
@@ -65,8 +67,7 @@ Task<domain::Event> Deployer::run_command(RunSetPtr set, std::string stage) {
     // One that a daemon before this one ran ends with it, but not in no time.
     auto leftovers = co_await world().stages.wait_for_leftovers(app_.name);
     if (!leftovers) co_return failed(Reason::internal, leftovers.error().message);
-    auto environment =
-        co_await world().releases.environment(app_.name, manifest.number, "command");
+    auto environment = co_await world().releases.environment(app_.name, manifest.number, "command");
     if (!environment) co_return failed(Reason::start_failed, environment.error().message);
     ports::StageJob job;
     job.name = std::move(stage);
@@ -80,6 +81,8 @@ Task<domain::Event> Deployer::run_command(RunSetPtr set, std::string stage) {
     job.timeout = manifest.command->timeout;
     job.silence = manifest.command->timeout;
     auto event = co_await run_stage(std::move(job), "command");
+    failpoint("command_run");
+    set->started = world().timers.steady_now();
     if (event.kind != Kind::failed) event.kind = Kind::switched;
     co_return event;
 }
@@ -89,15 +92,19 @@ Task<domain::Event> Deployer::roll_back_in_place() {
     close_bake();
     auto old = app_.fallback;
     if (!old) co_return failed(Reason::rollback_failed, "there is no release to go back to");
-    auto event = co_await make_current(old, "rollback");
+    auto problem = co_await point_current(old);
+    if (problem) co_return failed(Reason::rollback_failed, problem->failure.detail);
+    auto event = co_await run_command(old, "rollback");
     failpoint("flipped_back");
     put_back(old);
     app_.candidate = nullptr;
     co_await settle_live();
     if (event.kind != Kind::failed) event = co_await verify_set(old);
     if (event.kind == Kind::failed)
-        co_return failed(Reason::rollback_failed, fmt::format("release {} is the current one again: {}",
-                                                              old->release(), event.failure.detail));
+        co_return failed(Reason::rollback_failed,
+                         fmt::format("release {} is the current one again: {}", old->release(),
+                                     event.failure.detail));
+    app_.live_health = "healthy";
     event.kind = Kind::rolled_back;
     co_return event;
 }

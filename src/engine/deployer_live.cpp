@@ -100,7 +100,7 @@ Task<domain::Event> Deployer::verify() {
     auto stage = stage_row("verify");
     Event event;
     auto set = active().course.in_place ? app_.live : app_.candidate;
-    if (!set) {
+    if (!set || set->release() != deployment().release) {
         event = failed(Reason::start_failed, "the candidate is gone");
     } else {
         event = co_await verify_set(set);

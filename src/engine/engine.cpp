@@ -3,6 +3,7 @@
 #include "engine_core.hpp"
 
 #include <belay/base/log.hpp>
+#include <belay/domain/target.hpp>
 
 #include <fmt/format.h>
 
@@ -122,14 +123,15 @@ Task<Result<void>> EngineCore::ensure_users(AppContext& app) {
 
 std::string EngineCore::undeployable(const AppContext& app) const {
     const auto& config = *app.config;
-    if (!config.deployable())
+    if (!domain::is_deployable(config.target))
         return fmt::format("{}: only apps with [service] or [command] are deployed yet", app.name);
-    if (!app.live || app.live->manifest.in_place() == config.in_place()) return {};
+    const bool in_place = domain::is_in_place(config.target);
+    if (!app.live || app.live->manifest.in_place() == in_place) return {};
     return fmt::format(
         "{} is live as a [{}], and its file says [{}]: neither can take over from the other. "
         "Deploy it under another name, or `belay remove {}` first",
         app.name, app.live->manifest.in_place() ? "command" : "service",
-        config.in_place() ? "command" : "service", app.name);
+        in_place ? "command" : "service", app.name);
 }
 
 Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deployment,
@@ -215,7 +217,9 @@ Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deplo
 Task<void> EngineCore::supersede_active(AppContext& app, DeploymentId by) {
     if (!app.active || app.record.hold) co_return;
     auto& own = app.active->deployment;
-    if (own.id == by || !domain::may_supersede(own, app.active->course, app.record.superseded_in_row)) co_return;
+    if (own.id == by ||
+        !domain::may_supersede(own, app.active->course, app.record.superseded_in_row))
+        co_return;
     if (own.state == State::releasing) {
         own.superseded_by = by;  // it runs to its end first
         std::vector<ports::Write> writes;
@@ -325,7 +329,7 @@ Task<Result<void>> EngineCore::prepare_active(AppContext& app, Deployment deploy
     active.course.approval = config->manual_approval;
     active.course.release_command = !config->release.run.empty();
     active.course.release_idempotent = config->release.idempotent;
-    active.course.in_place = config->in_place();
+    active.course.in_place = domain::is_in_place(config->target);
     active.config = std::move(*config);
     co_return Result<void>{};
 }

@@ -80,8 +80,7 @@ AppView EngineCore::view(const AppContext& app) const {
             live.health = "unverified";
         view.live = live;
     }
-    if (app.fallback && !app.fallback->manifest.in_place())
-        view.standby = app.fallback->release();
+    if (app.fallback && !app.fallback->manifest.in_place()) view.standby = app.fallback->release();
     if (app.active)
         view.deployment = app.active->deployment;
     else if (!app.queue.empty())

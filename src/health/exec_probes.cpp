@@ -3,6 +3,7 @@
 #include "judgement.hpp"
 
 #include <belay/base/masker.hpp>
+#include <belay/domain/command.hpp>
 #include <belay/health/prober.hpp>
 #include <belay/sys/child.hpp>
 #include <belay/sys/pipes.hpp>
@@ -101,7 +102,7 @@ Task<void> ExecProbes::probe(const ports::ProbeTarget& target, async::Cancel can
     sys::ChildSpec spec;
     spec.out = pipe->write.get();
     spec.err = pipe->write.get();
-    spec.program.argv = target.health.run.words();
+    spec.program.argv = domain::argv_of(target.health.run);
     spec.program.env = program.env;
     spec.program.cwd = program.cwd;
     spec.program.user = program.user;

@@ -67,7 +67,7 @@ class EveryProber : public ports::Prober {
 };
 
 Task<void> EveryProber::probe_network(const ports::ProbeTarget& target, async::Cancel cancel,
-                                        domain::Probe& result) {
+                                      domain::Probe& result) {
     bool is_http = target.health.type == "http";
     auto address = address_of(target);
     if (!address) {
@@ -94,7 +94,7 @@ Task<void> EveryProber::probe_network(const ports::ProbeTarget& target, async::C
 }
 
 Task<void> EveryProber::probe_http(Connection& connection, const ports::ProbeTarget& target,
-                                     Address address, domain::Probe& result) {
+                                   Address address, domain::Probe& result) {
     const auto& health = target.health;
     auto wanted = health.expect_body.empty() ? kShownBytes : kBodyBytes;
     auto request = request_of(target, address);
@@ -110,7 +110,7 @@ Task<void> EveryProber::probe_http(Connection& connection, const ports::ProbeTar
 }
 
 Task<Result<ReleaseNumber>> EveryProber::through_proxy(ports::ProbeTarget target,
-                                                         std::string nonce) {
+                                                       std::string nonce) {
     target.health.url.clear();  // it is the route that is asked for, not the app
     auto address = *address_of(target);
     Connection connection(loop_, timers_, target.health.timeout, async::Cancel());
@@ -135,8 +135,8 @@ Task<Result<ReleaseNumber>> EveryProber::through_proxy(ports::ProbeTarget target
 
 }  // namespace
 
-std::unique_ptr<ports::Prober> make_prober(boost::asio::any_io_executor loop,
-                                           async::Timers& timers, std::string shim) {
+std::unique_ptr<ports::Prober> make_prober(boost::asio::any_io_executor loop, async::Timers& timers,
+                                           std::string shim) {
     return std::make_unique<EveryProber>(loop, timers, std::move(shim));
 }
 

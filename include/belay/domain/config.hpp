@@ -34,11 +34,6 @@ struct Command {
     std::vector<std::string> argv;  // else this
 
     bool empty() const { return shell.empty() && argv.empty(); }
-    // What is executed.
-    std::vector<std::string> words() const {
-        if (shell.empty()) return argv;
-        return {"/bin/sh", "-euc", shell};
-    }
     bool operator==(const Command&) const = default;
 };
 
@@ -215,10 +210,6 @@ struct AppConfig {
     std::optional<SecretRef> status_token;
     std::string status_url;
 
-    // Whether this version can deploy it.
-    bool deployable() const { return target == Target::service || target == Target::command; }
-    // One release takes the place of the other, as its processes are not Belay's.
-    bool in_place() const { return target == Target::command || target == Target::unit; }
     const Process* web() const {
         for (const auto& process : processes)
             if (process.is_web()) return &process;

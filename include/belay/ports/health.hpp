@@ -27,7 +27,7 @@ struct ProbeProgram {
 struct ProbeTarget {
     domain::Health health;
     std::optional<ProbeProgram> program;  // of type exec
-    std::string host = "127.0.0.1";  // tried besides: ::1, where the first refuses
+    std::string host = "127.0.0.1";       // tried besides: ::1, where the first refuses
     std::uint16_t port = 0;
     std::string host_header;  // the first of traffic.hosts; empty: host:port
     std::vector<std::pair<std::string, std::string>> headers;  // besides health.headers

@@ -73,8 +73,8 @@ TEST_F(ExecProbe, RunsInTheReleaseWithItsEnvironmentAndNoOther) {
     ::setenv("LEAKED", "from the daemon", 1);
     target.program->env.emplace_back("DATABASE", "here");
     auto result = probe("pwd; echo $DATABASE; echo [$LEAKED]; read line || echo nothing to read");
-    EXPECT_EQ(result.body, std::filesystem::canonical(directory.path()).string() +
-                               " here [] nothing to read");
+    EXPECT_EQ(result.body,
+              std::filesystem::canonical(directory.path()).string() + " here [] nothing to read");
 }
 
 TEST_F(ExecProbe, RunsAsTheAppsUserWithoutItsPrivileges) {
@@ -94,7 +94,8 @@ TEST_F(ExecProbe, KeepsSecretsOutOfTheRecord) {
 TEST_F(ExecProbe, IsAFailureAtItsTimeoutAndLeavesNothingBehind) {
     target.health.timeout = Millis{500};
     auto result = probe(
-        "trap '' TERM; setsid sh -c 'echo $$ > grandchild; exec sleep 60' & echo started; sleep 60");
+        "trap '' TERM; setsid sh -c 'echo $$ > grandchild; exec sleep 60' & echo started; sleep "
+        "60");
     EXPECT_EQ(result.error, "ran longer than 500ms");
     EXPECT_EQ(result.body, "started");
     EXPECT_LT(took, std::chrono::seconds(5));

@@ -21,7 +21,8 @@ class Prober : public ::testing::Test {
   protected:
     boost::asio::io_context loop{1};
     std::unique_ptr<async::Timers> timers = async::make_timers(loop.get_executor());
-    std::unique_ptr<ports::Prober> prober = make_prober(loop.get_executor(), *timers, BELAY_SHIM_PATH);
+    std::unique_ptr<ports::Prober> prober =
+        make_prober(loop.get_executor(), *timers, BELAY_SHIM_PATH);
     ports::ProbeTarget target;
 
     Prober() {

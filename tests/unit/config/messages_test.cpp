@@ -322,6 +322,12 @@ const std::vector<Case> kHealthAndTraffic{
     {kApp + "[health]\nurl = \"http://169.254.169.254/latest\"\n",
      {"shop.toml:5:7: health.url: points at a link-local or metadata address, which is never "
       "asked"}},
+    {kApp + "[health]\nurl = \"tcp://127.0.0.1:9000\"\n", {}},
+    {kApp + "[health]\nurl = \"tcp://127.0.0.1\"\n",
+     {"shop.toml:5:7: health.url: names a host and a port alone, as in \"tcp://127.0.0.1:9000\""}},
+    {kApp + "[health]\ntype = \"http\"\nurl = \"tcp://127.0.0.1:9000\"\n",
+     {"shop.toml:6:7: health.url: is of type tcp, but health.type is \"http\"",
+      "shop.toml:5:8: health.type: http needs a path, such as path = \"/healthz\""}},
     {kApp + "[health]\nrun = \"bin/check\"\n",
      {"shop.toml:5:7: health.run: is of type exec; write type = \"exec\" beside it, or take it "
       "away"}},
@@ -411,7 +417,8 @@ const std::vector<Case> kTargets{
       "shop.toml:2:1: warning: command: a gap at each switch is up to the command; nothing runs "
       "beside the old release, so neither a "
       "way back without restart nor zero failed requests can be promised",
-      "shop.toml:6:8: health.path: a [command] has no port of Belay's; write the whole address: url "
+      "shop.toml:6:8: health.path: a [command] has no port of Belay's; write the whole address: "
+      "url "
       "= \"http://127.0.0.1:9000/up\"",
       "shop.toml:8:9: traffic.hosts: the traffic of a [command] does not come through Belay's "
       "proxy: whoever serves `current` listens for it"}},

@@ -73,9 +73,8 @@ TEST(InPlace, FlipsAndRunsTheCommandAndVerifiesWhatItMadeLive) {
     auto id = world.push('b').deployment;
     EXPECT_EQ(world.end_of(id).state, State::healthy);
     EXPECT_EQ(world.machine.stages_run, (Stages{"build", "test", "command"}));
-    EXPECT_EQ(world.states_of(id),
-              (Stages{"queued", "fetching", "building", "testing", "sealing", "switching",
-                      "verifying", "baking", "healthy"}));
+    EXPECT_EQ(world.states_of(id), (Stages{"queued", "fetching", "building", "testing", "sealing",
+                                           "switching", "verifying", "baking", "healthy"}));
     expect_live(world, 2);
     EXPECT_EQ(world.engine->app("shop")->state, domain::AppState::live);
     EXPECT_EQ(world.disk->releases.at({"shop", 1}).state, domain::ReleaseState::retired);
@@ -311,11 +310,10 @@ bool cut_off(const Kind& kind, bool before, int n, bool reboot) {
 class InPlaceCrashAtEveryCommit : public ::testing::TestWithParam<std::tuple<int, bool, bool>> {};
 
 TEST_P(InPlaceCrashAtEveryCommit, ComesToTheEndThatItWouldHaveComeTo) {
-    static const Kind kinds[] = {
-        {"a good push", 'b', State::healthy, 2},
-        {"a sick push", 's', State::rolled_back, 1},
-        {"a push that falls ill in its bake", 'x', State::rolled_back, 1},
-        {"a push whose command fails", 'f', State::rolled_back, 1}};
+    static const Kind kinds[] = {{"a good push", 'b', State::healthy, 2},
+                                 {"a sick push", 's', State::rolled_back, 1},
+                                 {"a push that falls ill in its bake", 'x', State::rolled_back, 1},
+                                 {"a push whose command fails", 'f', State::rolled_back, 1}};
     auto [kind, before, reboot] = GetParam();
     int n = 1;
     while (cut_off(kinds[kind], before, n, reboot)) {
