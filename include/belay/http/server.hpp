@@ -35,7 +35,7 @@ struct Options : Settings {
     // spec/decisions.md 27 and what reference/performance.md §1 measures; others only in tests.
     std::size_t connections = 512;
     std::size_t reserved_for_socket = 32;                 // of `connections`
-    std::size_t bodies_in_memory = std::size_t{8} << 20;  // of all requests together
+    std::size_t bodies_in_memory = std::size_t{7} << 20;  // of all requests together
     std::size_t parse_on_loop = 256 * 1024;               // longer JSON is read on a thread
     Millis header_timeout{10'000};
     Millis body_timeout{30'000};
