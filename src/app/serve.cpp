@@ -161,7 +161,7 @@ class Daemon {
                                            {executable_, shim_, server_.state + "/run/" + kStages,
                                             server_.uids.first, server_.uids.last})),
           releases_(release::make_releases({server_.state})),
-          prober_(health::make_prober(loop_.get_executor(), *timers_)),
+          prober_(health::make_prober(loop_.get_executor(), *timers_, shim_)),
           care_(loop_.get_executor(), *timers_, server_.state,
                 [this](std::string why) { tasks_.spawn("again", begin_again(std::move(why))); }),
           log_bounds_(loop_.get_executor(), *timers_, server_.state),

@@ -102,6 +102,8 @@ class EngineCore final : public Engine {
     void ask(AppContext& app, domain::Event event);
     Task<void> supersede_active(AppContext& app, DeploymentId by);
     Task<Result<void>> ensure_users(AppContext& app);
+    // Why what the app's file says can't be deployed, as a sentence; empty: it can.
+    std::string undeployable(const AppContext& app) const;
 
     // boot.cpp
     Task<void> boot_app(domain::LiveManifest live);
