@@ -46,7 +46,30 @@ store::StoreOptions DatabaseCare::options() {
         distrust_why_ = std::move(why);
         woken_.set();
     };
+    options.on_commit = [this](std::chrono::duration<double> took,
+                               const Result<ports::Committed>& result) {
+        counted_.commits.add(took.count());
+        // What a batch itself is to blame for is no matter of the database's.
+        if (!result &&
+            (result.error().code == Errc::disk_full || result.error().code == Errc::unavailable ||
+             result.error().code == Errc::internal))
+            ++counted_.commits_failed;
+    };
     return options;
+}
+
+metrics::Database DatabaseCare::figures() const {
+    auto figures = counted_;
+    auto size_of = [](const std::string& file) -> std::uint64_t {
+        struct stat found{};
+        if (::stat(file.c_str(), &found) != 0) return 0;
+        return static_cast<std::uint64_t>(found.st_size);
+    };
+    figures.usable = store_ != nullptr && !distrust_;
+    figures.bytes = size_of(database_);
+    figures.log_bytes = size_of(database_ + "-wal");
+    figures.newest_backup = store::newest_backup(backups_);
+    return figures;
 }
 
 std::unique_ptr<ports::Store> DatabaseCare::open() {

@@ -65,7 +65,8 @@ Task<void> EngineCore::boot_app(domain::LiveManifest manifest) {
     app.record.live = manifest.live ? manifest.live->number : app.record.stable;
     if (manifest.stopped) co_return;
     if (manifest.live) {
-        auto set = services_.fleet.adopt(*manifest.live, Age::youngest);
+        // Beside it the candidate of its own restart may run, which has proven nothing.
+        auto set = services_.fleet.adopt(*manifest.live, Age::named);
         bool any = std::any_of(set->members.begin(), set->members.end(),
                                [](const Member& member) { return member.started; });
         if (any) {
@@ -229,7 +230,7 @@ Task<void> EngineCore::load(ports::Store* store, std::string problem) {
 Task<void> EngineCore::trust_the_manifest(AppContext& app) {
     if (!app.live || app.record.live == app.live->release()) co_return;
     auto recorded = co_await services_.world.releases.manifest(app.name, app.record.live);
-    if (recorded && *recorded && !app.booted) {
+    if (recorded && *recorded && !app.booted && !(*recorded)->in_place()) {
         auto other = services_.fleet.adopt(**recorded, Age::youngest);
         // The manifest could not be written at the switch, as on a full disk.
         if (services_.fleet.all_running(*other)) co_return;
@@ -362,14 +363,16 @@ Task<void> EngineCore::resume_active(AppContext& app, Deployment deployment) {
     if (!writes.empty()) co_await services_.journal.save_surely(std::move(writes), "stages_closed");
 
     const auto state = deployment.state;
-    const bool switched =
-        state == State::draining || state == State::baking || state == State::rolling_back;
+    auto manifest = co_await services_.world.releases.manifest(app.name, deployment.release);
+    const bool sealed = manifest && *manifest;
+    const bool in_place = sealed && (*manifest)->in_place();
+    const bool switched = state == State::draining || state == State::baking ||
+                          state == State::rolling_back || (in_place && state == State::verifying);
     const bool same_release = deployment.previous == deployment.release;
     domain::Event event;
     event.kind = EventKind::interrupted;
     event.rebooted = app.booted;
-    auto manifest = co_await services_.world.releases.manifest(app.name, deployment.release);
-    event.sealed = manifest && *manifest;
+    event.sealed = sealed;
     RunSetPtr own;
     if (event.sealed && !app.booted) {
         own = services_.fleet.adopt(**manifest, Age::youngest);
@@ -379,6 +382,9 @@ Task<void> EngineCore::resume_active(AppContext& app, Deployment deployment) {
     if (!app.booted && deployment.previous != 0 && (switched || state == State::switching)) {
         auto before = co_await services_.world.releases.manifest(app.name, deployment.previous);
         if (before && *before) other = services_.fleet.adopt(**before, Age::oldest);
+        // Of a restart only one generation is left: it can't be its own way back.
+        if (switched && same_release && other && own && other->generation == own->generation)
+            other = services_.fleet.make(**before);
     }
     if (switched && !app.booted) {
         app.live = own;
@@ -391,7 +397,13 @@ Task<void> EngineCore::resume_active(AppContext& app, Deployment deployment) {
         event.serving = !serving || (serving->epoch == deployment.epoch &&
                                      serving->release == deployment.release);
     } else {
-        if (state == State::switching && other) app.live = other;
+        if (state == State::switching && (other || in_place)) app.live = other;
+        // It takes its place again, whether or not it had it.
+        if (in_place) own = nullptr;
+        if (in_place && state == State::switching) {
+            auto row = co_await services_.journal.store()->release(app.name, deployment.previous);
+            if (row && *row) app.fallback_release = **row;
+        }
         if (same_release && app.live && own && app.live->generation == own->generation)
             own = nullptr;
         app.candidate = own;

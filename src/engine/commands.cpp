@@ -77,6 +77,13 @@ Task<Result<Accepted>> EngineCore::restart_release(AppContext& app, ReleaseNumbe
         deployment.ref = (*manifest)->ref;
         deployment.config = (*manifest)->config;
     }
+    if (manifest && *manifest && app.live &&
+        (*manifest)->in_place() != app.live->manifest.in_place())
+        co_return Error{Errc::conflict,
+                        fmt::format("release {} is of the time when {} was {}: it can't take over "
+                                    "from what is live",
+                                    release, app.name,
+                                    (*manifest)->in_place() ? "a [command]" : "a [service]")};
     auto queued = co_await enqueue(app, std::move(deployment), std::move(more));
     if (!queued) co_return queued.error();
     co_return Accepted{*queued, {}};
@@ -87,10 +94,10 @@ Task<Result<Accepted>> EngineCore::rollback(std::string name, RollbackRequest re
     auto found = known(name);
     if (!found) co_return found.error();
     auto& app = **found;
-    const bool watched = app.active && (app.active->state() == State::draining ||
-                                        app.active->state() == State::baking);
-    if (app.active &&
-        (app.active->state() == State::switching || app.active->state() == State::rolling_back))
+    const bool in_act = app.active && (app.active->state() == State::switching ||
+                                       app.active->state() == State::rolling_back);
+    const bool watched = app.active && app.active->switched() && !in_act;
+    if (in_act)
         co_return Error{Errc::conflict, fmt::format("{} is {}: try again in a moment",
                                                     to_string(app.active->deployment.id),
                                                     to_string(app.active->state()))};
@@ -267,6 +274,12 @@ Task<Result<void>> EngineCore::stop(std::string name, std::string by) {
     if (!found) co_return found.error();
     auto& app = **found;
     if (!app.live) co_return Error{Errc::conflict, fmt::format("{} has nothing running", name)};
+    if (app.live->manifest.in_place())
+        co_return Error{Errc::conflict,
+                        fmt::format("{} is a [command]: what runs of it was started "
+                                    "elsewhere and is stopped there; `belay hold "
+                                    "{}` keeps pushes from being deployed",
+                                    name, name)};
     app.record.stopped = true;
     ++app.record.epoch;
     std::vector<ports::Write> writes;
@@ -459,7 +472,7 @@ Task<void> EngineCore::deploy_first(AppContext& app) {
         if (!slept) co_return;
     }
     if (app.record.last_release != 0 || !app.queue.empty() || !app.config ||
-        app.config->target != domain::Target::service)
+        !undeployable(app).empty())
         co_return;
     Deployment deployment;
     deployment.trigger = Trigger::config;

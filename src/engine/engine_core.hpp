@@ -29,6 +29,8 @@ class EngineCore final : public Engine {
     Task<void> close() override;
     // engine.cpp
     Result<Secret> status_token(const std::string& app) override;
+    // views.cpp
+    Figures figures() override;
 
     // deliveries.cpp
     std::optional<HookSettings> hook_settings(const std::string& app) override;
@@ -100,6 +102,8 @@ class EngineCore final : public Engine {
     void ask(AppContext& app, domain::Event event);
     Task<void> supersede_active(AppContext& app, DeploymentId by);
     Task<Result<void>> ensure_users(AppContext& app);
+    // Why what the app's file says can't be deployed, as a sentence; empty: it can.
+    std::string undeployable(const AppContext& app) const;
 
     // boot.cpp
     Task<void> boot_app(domain::LiveManifest live);
@@ -143,6 +147,7 @@ class EngineCore final : public Engine {
 
     // retention.cpp
     Task<void> housekeeping();
+    Task<void> prune_history(Millis keep);
     std::set<ReleaseNumber> needed_releases(const AppContext& app) const;
     Task<Result<std::vector<Removal>>> prune_releases(AppContext& app, bool dry_run);
     Task<void> note_pruned(const std::vector<domain::Release>& rows, ReleaseNumber release);

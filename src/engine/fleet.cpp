@@ -18,6 +18,7 @@ namespace {
 using StartResult = boost::system::result<void, StartFailure>;
 
 bool fits(const Member& member, Which which) {
+    if (!member.ours()) return false;
     return which == Which::all || member.overlap == (which == Which::overlapping);
 }
 
@@ -25,10 +26,12 @@ bool alive(ports::RunState state) {
     return state == ports::RunState::running || state == ports::RunState::backing_off;
 }
 
-const domain::ProcessPlan& plan_of(const RunSet& set, const Member& member) {
-    return *std::find_if(
-        set.manifest.processes.begin(), set.manifest.processes.end(),
-        [&](const domain::ProcessPlan& plan) { return plan.name == member.process; });
+bool at_named_port(const domain::Manifest& manifest, const RunName& name, std::uint16_t port) {
+    return std::any_of(
+        manifest.processes.begin(), manifest.processes.end(), [&](const domain::ProcessPlan& plan) {
+            return plan.name == name.process &&
+                   std::find(plan.ports.begin(), plan.ports.end(), port) != plan.ports.end();
+        });
 }
 
 ProcessLimits limits_of(const domain::ResourceLimits& limits) {
@@ -38,6 +41,12 @@ ProcessLimits limits_of(const domain::ResourceLimits& limits) {
 }
 
 }  // namespace
+
+const domain::ProcessPlan& plan_of(const RunSet& set, const Member& member) {
+    return *std::find_if(
+        set.manifest.processes.begin(), set.manifest.processes.end(),
+        [&](const domain::ProcessPlan& plan) { return plan.name == member.process; });
+}
 
 std::string format(const RunName& name) {
     return fmt::format("{}.{}.{}.{}.{}", name.app, name.release, name.process, name.instance,
@@ -97,6 +106,14 @@ RunSetPtr Fleet::make(const domain::Manifest& manifest) {
                 format({manifest.app, manifest.number, plan.name, instance, set->generation});
             set->members.push_back(std::move(member));
         }
+    if (manifest.in_place()) {
+        Member outside;
+        outside.process = "command";
+        outside.serves = true;
+        outside.started = true;
+        set->started = timers_.steady_now();
+        set->members.push_back(std::move(outside));
+    }
     return set;
 }
 
@@ -107,7 +124,11 @@ RunSetPtr Fleet::adopt(const domain::Manifest& manifest, Age age) {
         if (!name || name->app != manifest.app || name->release != manifest.number ||
             !alive(info.state))
             continue;
-        if (found == 0 || (age == Age::youngest) == (name->generation > found))
+        if (age == Age::named && at_named_port(manifest, *name, info.port)) {
+            found = name->generation;
+            break;
+        }
+        if (found == 0 || (age != Age::oldest) == (name->generation > found))
             found = name->generation;
     }
     auto set = make(manifest);
@@ -248,7 +269,7 @@ Task<void> Fleet::stop(RunSetPtr set, Which which) {
 
 Task<StartResult> Fleet::revive(RunSetPtr set) {
     for (auto& member : set->members) {
-        if (!member.started) continue;
+        if (!member.started || !member.ours()) continue;
         auto info = runtime_.info(member.run_id);
         if (info && alive(info->state)) continue;
         if (info)
@@ -261,7 +282,7 @@ Task<StartResult> Fleet::revive(RunSetPtr set) {
 
 Task<void> Fleet::keep_up(RunSetPtr set, RestartPolicy policy) {
     for (const auto& member : set->members) {
-        if (!member.started) continue;
+        if (!member.started || !member.ours()) continue;
         auto kept = co_await runtime_.set_policy(member.run_id, policy);
         if (!kept)
             log::warning("a restart policy could not be set",
@@ -282,6 +303,7 @@ std::string Fleet::dead(const RunSet& set, Which which) const {
 
 bool Fleet::all_running(const RunSet& set) const {
     return std::all_of(set.members.begin(), set.members.end(), [&](const Member& member) {
+        if (!member.ours()) return true;
         auto info = runtime_.info(member.run_id);
         return member.started && info && alive(info->state);
     });

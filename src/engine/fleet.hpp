@@ -28,6 +28,10 @@ struct Member {
     bool serves = false;  // has the traffic and the health check
     bool overlap = true;  // may run beside the release before
     bool started = false;
+
+    // Not, where a release takes the place of another and its processes are the user's: then there
+    // is one member, which is probed and never started, stopped or watched.
+    bool ours() const { return !run_id.empty(); }
 };
 
 // One generation of one release's processes: a restart or a rollback runs the same release as
@@ -42,13 +46,17 @@ struct RunSet {
 };
 using RunSetPtr = std::shared_ptr<RunSet>;
 
+// How a member of ours is started.
+const domain::ProcessPlan& plan_of(const RunSet& set, const Member& member);
+
 // Which members an act is about: those that must not overlap are started and stopped at the switch
 // itself.
 enum class Which { overlapping, exclusive, all };
 // Whether the members that did start stay when one can't.
 enum class KeepOthers { no, yes };
-// Of two living generations of one release (a restart that was interrupted).
-enum class Age { oldest, youngest };
+// Of two living generations of one release (a restart that was interrupted). `named`: the one at
+// the ports that the manifest names, as live/APP.json does; else the youngest.
+enum class Age { oldest, youngest, named };
 
 struct StartFailure {
     domain::Reason reason = domain::Reason::start_failed;

@@ -32,6 +32,13 @@ std::string new_id() {
     return fmt::format("msg_{:016x}{:016x}", source(), source());
 }
 
+TimePoint oldest_of(const std::vector<Outgoing>& rows) {
+    auto oldest = rows.front().created_at;
+    for (const auto& row : rows)
+        oldest = std::min(oldest, row.created_at);
+    return oldest;
+}
+
 // Once a destination's turn has come.
 struct Turn {
     std::optional<Outgoing> row;    // to be sent
@@ -144,6 +151,24 @@ class Worker final : public Notifier {
         return found;
     }
 
+    std::vector<DestinationFigures> figures() const override {
+        std::map<Destination, DestinationFigures> all;
+        for (const auto& channel : carrier_.channels())
+            all.try_emplace(Destination{OutgoingKind::alert, channel.name});
+        for (const auto& [destination, counted] : counted_) {
+            // A channel that is no longer configured goes once nothing waits for it.
+            if (destination.kind == OutgoingKind::status || counted.waiting != 0 ||
+                all.contains(destination))
+                all[destination] = counted;
+        }
+        std::vector<DestinationFigures> figures;
+        for (auto& [destination, counted] : all) {
+            counted.destination = destination;
+            figures.push_back(counted);
+        }
+        return figures;
+    }
+
   private:
     // A lane for each destination where something waits.
     Task<void> look() {
@@ -175,6 +200,9 @@ class Worker final : public Notifier {
                 co_await timers_.sleep(kStoreRetry, closing_);
                 continue;
             }
+            auto& counted = counted_[destination];
+            counted.waiting = rows->size();
+            counted.oldest = rows->empty() ? TimePoint{} : oldest_of(*rows);
             if (rows->empty()) {
                 if (lane.wake.is_set()) continue;
                 break;
@@ -368,6 +396,9 @@ class Worker final : public Notifier {
     }
 
     void note(Lane& lane, const Outgoing& row) {
+        auto& counted = counted_[{row.kind, row.destination}];
+        ++(row.state == OutgoingState::sent ? counted.sent : counted.failed);
+        if (row.state == OutgoingState::dropped) ++counted.dropped;
         const std::string to =
             row.kind == OutgoingKind::alert ? row.destination : "statuses of " + row.destination;
         if (row.state == OutgoingState::sent) refused_.erase({row.kind, row.destination});
@@ -414,6 +445,7 @@ class Worker final : public Notifier {
     Options options_;
     Carrier carrier_;
     std::map<Destination, std::unique_ptr<Lane>> lanes_;
+    std::map<Destination, DestinationFigures> counted_;
     std::map<Destination, std::string> refused_;  // why the last message was given up
     async::Event something_;
     async::Cancel closing_;

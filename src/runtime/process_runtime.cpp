@@ -244,6 +244,11 @@ Task<Result<std::vector<RunInfo>>> ProcessRuntime::adopt() {
         co_return errno_error(failure.value(), "reading " + options_.run_directory.string());
     std::sort(places.begin(), places.end());
     for (const auto& place : places) {
+        if (sys::remove_abandoned_run(place)) {
+            log::info("what was left of a run that never began is removed",
+                      {{"run", place.filename().string()}});
+            continue;
+        }
         auto adopted = co_await adopt_one(place);
         if (!adopted)
             log::warning("a run can't be adopted; it is left alone",
@@ -259,6 +264,11 @@ Task<Result<void>> ProcessRuntime::adopt_one(std::filesystem::path place) {
         co_return Error{Errc::invalid,
                         fmt::format("it is the directory of run {}", service->run_id())};
     auto run = std::make_shared<sys::Service>(std::move(*service));
+    // Who would have let it go is dead, and so it ends; till then it only looks alive.
+    if (run->status().state == sys::ServiceState::waiting) {
+        co_await discard(run);
+        co_return Result<void>{};
+    }
     if (auto port = run->status().port; port != 0) ports_.hold(port);
     keep(std::move(run));
     co_return Result<void>{};

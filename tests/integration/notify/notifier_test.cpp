@@ -170,6 +170,35 @@ TEST_F(Outbox, WhatFailsIsTriedAgainUnderTheSameId) {
     EXPECT_EQ(disk_->outbox.at(1).attempts, 4);
 }
 
+TEST_F(Outbox, TellsWhatWaitsAndWhatFailedOfEachChannel) {
+    test::Receiver receiver(directory_, "http",
+                            R"([{"status": 500}, {"status": 500}, {"status": 400}, {}])");
+    add_channel("ops", receiver.url());
+    add_channel("idle", receiver.url());
+    options_.pace.first_retry = Millis{200};
+    start();
+    auto of = [&](const std::string& name) {
+        for (const auto& one : notifier_->figures())
+            if (one.destination == ports::Destination{ports::OutgoingKind::alert, name}) return one;
+        ADD_FAILURE() << "nothing of " << name;
+        return DestinationFigures();
+    };
+    EXPECT_EQ(of("ops").waiting, 0U) << "before anything was sent, and not missing";
+    const auto first = alert("shop", 1);
+    tell("ops", first);
+    tell("ops", alert("shop", 2, domain::Reason::oom));
+    ASSERT_TRUE(until([&] { return of("ops").failed >= 1 && of("ops").waiting == 2; }));
+    EXPECT_EQ(of("ops").oldest, first.at);
+    ASSERT_TRUE(until([&] { return of("ops").sent == 1 && of("ops").waiting == 0; }));
+    EXPECT_EQ(of("ops").failed, 3U);
+    EXPECT_EQ(of("ops").dropped, 1U);
+    EXPECT_EQ(of("ops").oldest, TimePoint{});
+    EXPECT_EQ(of("idle").sent, 0U);
+    channels_.erase(channels_.begin());
+    notifier_->set_channels(channels_);
+    EXPECT_EQ(notifier_->figures().size(), 1U) << "a channel that is gone is told of no more";
+}
+
 TEST_F(Outbox, RetryAfterIsHonoured) {
     test::Receiver receiver(directory_, "http",
                             R"([{"status": 429, "headers": {"Retry-After": "1"}}, {}])");

@@ -251,5 +251,27 @@ TEST_F(StoreOpen, ClosingCommitsWhatWaits) {
     run_task(loop_, store->close());
 }
 
+TEST_F(StoreOpen, TellsOfEachCommitHowLongItsCallerWaitedAndWhatCameOfIt) {
+    store::StoreOptions options{path_, loop_.get_executor(), Millis(50)};
+    std::vector<std::optional<Errc>> told;
+    double waited = 0;
+    options.on_commit = [&](std::chrono::duration<double> took,
+                            const Result<ports::Committed>& result) {
+        told.push_back(result ? std::nullopt : std::optional(result.error().code));
+        waited += took.count();
+    };
+    auto store = store::open(std::move(options)).value();
+    const auto began = std::chrono::steady_clock::now();
+    run_task(loop_, store->commit({ports::PutDeployment{sample_deployment(1)}})).value();
+    domain::Stage orphan;
+    orphan.deployment = DeploymentId{99};
+    EXPECT_TRUE(run_task(loop_, store->commit({ports::PutStage{orphan}})).has_error());
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+    EXPECT_EQ(told, (std::vector<std::optional<Errc>>{std::nullopt, Errc::not_found}));
+    EXPECT_GT(waited, 0);
+    EXPECT_LE(waited, took.count());
+    run_task(loop_, store->close());
+}
+
 }  // namespace
 }  // namespace belay
