@@ -528,8 +528,12 @@ class PowerCut(Record):
         if not shutil.which("mkfs.ext4") or subprocess.run(["mkfs.ext4", "-q", self.image, "192m"], capture_output=True).returncode or \
                 not self.mount():
             self.skipTest("no loop device for a disk that loses its power")
-        self.addCleanup(lambda: subprocess.run(["umount", "-l", self.machine.state], capture_output=True))
         os.chmod(self.machine.state, 0o711)
+
+    def take_down(self):
+        self.machine.close()  # first, as it knows its processes by where their files lie
+        subprocess.run(["umount", "-l", self.machine.state], capture_output=True)
+        super().take_down()
 
     def mount(self):
         # Nothing is written back by chance within the test, only by whoever asks for it.
