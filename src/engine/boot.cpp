@@ -133,7 +133,7 @@ Task<void> EngineCore::boot_older(AppContext& app) {
             row.state == domain::ReleaseState::bad || row.state == domain::ReleaseState::pruned)
             continue;
         auto manifest = co_await services_.world.releases.manifest(app.name, row.number);
-        if (!manifest || !*manifest) continue;
+        if (!manifest || !*manifest || (*manifest)->in_place()) continue;
         auto intact =
             co_await services_.world.releases.verify(app.name, row.number, ports::Check::full);
         if (!intact) {

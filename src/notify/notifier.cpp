@@ -230,13 +230,12 @@ class Worker final : public Notifier {
         something_.set();  // what came meanwhile finds a lane again
     }
 
-    // Written at a time that is yet to come: the clock was set back since, and what the row waits
-    // for with it.
+    // Written at a time that is yet to come: the clock was set back since. It waits no longer for
+    // that than between two attempts.
     void keep_up_with_clock(Outgoing& row) {
-        const auto ahead = row.created_at - timers_.now();
-        if (ahead <= kClockSlack) return;
-        row.created_at -= ahead;
-        row.next_at -= ahead;
+        const auto now = timers_.now();
+        if (row.created_at - now <= kClockSlack) return;
+        if (row.next_at - now > options_.pace.longest_retry * 6 / 5) row.next_at = now;
     }
 
     // What was tried before goes first and lets nothing pass. Of what was not, the oldest that is
@@ -281,8 +280,9 @@ class Worker final : public Notifier {
         const auto quiet = quiet_time(news->alert.event) * options_.pace.quiet / 1'000;
         if (quiet.count() == 0) co_return TimePoint{};
         auto last = co_await store_->last_sent(destination, row.key);
-        if (!last || *last == TimePoint{}) co_return TimePoint{};
-        co_return std::min(*last, timers_.now()) + quiet;
+        if (!last || *last == TimePoint{} || *last - timers_.now() > kClockSlack)
+            co_return TimePoint{};
+        co_return *last + quiet;
     }
 
     Task<void> gather(Destination destination, Outgoing& row, News& news,

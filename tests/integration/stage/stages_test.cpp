@@ -392,6 +392,7 @@ TEST_F(Stages, LeftoversOfAKilledDaemonDieAndAreWaitedFor) {
             job("trap '' TERM; setsid sh -c 'trap \"\" TERM; echo $$ > escaped; while :; do sleep "
                 "1; done' & "
                 "echo $$ > main; while :; do sleep 1; done");
+        what.timeout = what.silence = Millis{600'000};  // no end of its own
         test::run_task(own, own_stages->run(what, async::Cancel()));
         ::_exit(0);
     }
