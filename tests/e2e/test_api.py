@@ -274,7 +274,7 @@ class Description(TestCase):
         self.assertEqual(failed["state"], "failed")
         good = m.deploy_push("shop", r, "r3")
         delivery = m.json("deliveries", "shop")["items"][0]["id"]
-        look = [("/healthz", {}), ("/readyz", {}), ("/api/v1/status", {}), ("/api/v1/apps", {}), ("/api/v1/apps/{app}", {"app": "shop"}),
+        look = [("/healthz", {}), ("/readyz", {}), ("/metrics", {}), ("/api/v1/status", {}), ("/api/v1/apps", {}), ("/api/v1/apps/{app}", {"app": "shop"}),
                 ("/api/v1/apps/{app}/deployments?limit=2", {"app": "shop"}), ("/api/v1/apps/{app}/releases", {"app": "shop"}),
                 ("/api/v1/apps/{app}/logs", {"app": "shop"}), ("/api/v1/deployments/{id}", {"id": failed["id"]}),
                 ("/api/v1/deployments/{id}", {"id": good["id"]}), ("/api/v1/deployments/{id}/logs", {"id": good["id"]}),
