@@ -48,7 +48,10 @@ Findings configuration(const Examined& it) {
 Findings daemon(const Examined& it) {
     auto connected = sys::connect_unix(it.server.socket);
     if (connected) return {{Level::good, "daemon", "it answers at " + it.server.socket, ""}};
-    return {{Level::bad, "daemon", connected.error().message,
+    const bool absent = connected.error().code == Errc::not_found;
+    return {{Level::bad, "daemon",
+             fmt::format("the daemon does not answer: {}",
+                         absent ? "there is no " + it.server.socket : connected.error().message),
              fs::exists("/lib/systemd/system/belay.service")
                  ? "systemctl start belay; journalctl -u belay says why it does not run"
                  : "belay serve"}};

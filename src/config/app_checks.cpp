@@ -148,10 +148,20 @@ void check_target(Reading& reading, const AppConfig& app) {
                            "a gap at each switch is up to the command; nothing runs beside the old "
                            "release, so neither a way "
                            "back without restart nor zero failed requests can be promised");
-        if (app.health.url.empty() && app.health.run.empty())
+        if (!app.health.path.empty())
+            reading.error_at("health.path",
+                             fmt::format("a [command] has no port of Belay's; write the whole "
+                                         "address: url = \"http://127.0.0.1:9000{}\"",
+                                         app.health.path));
+        else if (app.health.url.empty() && app.health.run.empty())
             reading.error_at("command",
                              "needs a health check of its own: [health] url = "
                              "\"http://127.0.0.1:9000/up\" or type = \"exec\"");
+        for (const auto* path : {"traffic.hosts", "traffic.listen"})
+            if (auto given = reading.given(path); given && given->source != Source::server)
+                reading.error_at(path,
+                                 "the traffic of a [command] does not come through Belay's proxy: "
+                                 "whoever serves `current` listens for it");
     }
     if (app.target == Target::unit) {
         needed("unit.name", app.unit_name.empty(), "the systemd unit, such as \"shop.service\"");

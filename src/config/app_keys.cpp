@@ -42,13 +42,13 @@ Key<Step> timeout_key() {
     return key("timeout", duration_kind(kTick, "\"30m\""), &Step::timeout,
                "wall clock; then the whole process tree is stopped");
 }
-Key<Step> env_key() {
-    return open_table("env", environment_kind(), &Step::env,
-                      "variables of this step; [env] is not for build and test");
+Key<Step> env_key(std::string about = "variables of this step; [env] is not for build and test") {
+    return open_table("env", environment_kind(), &Step::env, std::move(about));
 }
-Key<Step> secrets_key() {
+Key<Step> secrets_key(
+    std::string about = "which of [secrets] this step may see; masked in every log") {
     return key("secrets", texts_kind("an array of names", "[\"NPM_TOKEN\"]", check_variable),
-               &Step::secrets, "which of [secrets] this step may see; masked in every log");
+               &Step::secrets, std::move(about));
 }
 
 Keys<Step> step_keys() {
@@ -68,7 +68,7 @@ Keys<Step> step_keys() {
         key("network", boolean_kind(), &Step::network, "whether the step may use the network",
             {"steps always have the network", {"true"}}),
         part("limits", limit_keys(), &Step::limits, "of the step's process tree",
-             {"no limits are set on a step", {"{}"}}),
+             {"only `processes` is, where Belay runs as root", {"{}"}}),
         key("user", user_kind(), &Step::user,
             "`auto`: a uid of its own for this app's builds, from [limits] uids of belay.toml"),
     };
@@ -80,9 +80,10 @@ Keys<Step> command_keys() {
         key("run", command_kind(), &Step::run,
             "needed: runs after `current` was flipped; must be repeatable"),
         timeout_key(),
-        env_key(),
-        secrets_key(),
-        key("user", user_kind(), &Step::user, "`auto`: the app's own uid"),
+        env_key("besides [env]"),
+        secrets_key("which of [secrets] it sees; none named: all; masked in every log"),
+        key("user", user_kind(), &Step::user, "`auto`: the app's own uid",
+            {"it runs as the app's own uid", {"\"auto\""}}),
     };
 }
 
@@ -135,15 +136,27 @@ Keys<Webhook> webhook_keys() {
 }
 
 Keys<Health> health_keys() {
+    auto url = [](std::string_view content) -> Result<std::string> {
+        constexpr std::string_view kPort = "tcp://";
+        if (!content.starts_with(kPort)) return check_probe_url(content);
+        auto place = "http://" + std::string(content.substr(kPort.size()));
+        if (auto checked = check_probe_url(place); !checked) return checked;
+        if (auto parsed = parse_http_url(place);
+            !parsed->path.empty() || !place.ends_with(":" + std::to_string(parsed->port)))
+            return Error{Errc::invalid,
+                         "names a host and a port alone, as in \"tcp://127.0.0.1:9000\""};
+        return std::string(content);
+    };
     return {
         key("type", choice({"http", "tcp", "exec", "none"}), &Health::type,
-            "`http` where path or url is given, else `tcp`",
-            {"only \"http\" and \"tcp\" are probed", {"\"http\"", "\"tcp\""}}),
+            "`http` where path or url is given, else `tcp`; `exec`: `run` ends with 0; `none`: it "
+            "stays up"),
         key("path", text_kind("a path", "\"/healthz\"", check_request_path), &Health::path,
             "asked on the release's own port"),
-        key("url", text_kind("a URL", "\"http://127.0.0.1:9000/up\"", check_probe_url),
-            &Health::url, "where the process isn't ours"),
-        key("run", command_kind(), &Health::run, "of type exec"),
+        key("url", text_kind("a URL", "\"http://127.0.0.1:9000/up\"", url), &Health::url,
+            "where the process isn't ours; `tcp://127.0.0.1:9000` for its port alone"),
+        key("run", command_kind(), &Health::run,
+            "of type exec: in the release, as the app's user, with its environment"),
         key("method", text_kind("a method", "\"GET\"", check_method), &Health::method,
             "of the request"),
         open_table("headers", headers_kind(), &Health::headers,
@@ -298,8 +311,7 @@ Keys<AppConfig> make_app_keys() {
         service_key("one process, called web; or the defaults of [service.web] [service.worker] "
                     "... when it has no run"),
         part("command", command_keys(), &AppConfig::command,
-             "instead of [service]: `current` is flipped, then this runs; on failure back again",
-             target_later("command")),
+             "instead of [service]: `current` is flipped, then this runs; on failure back again"),
         group("unit", unit_keys(),
               "instead of [service]: a systemd unit, `current` flipped, restarted or reloaded, "
               "watched",
@@ -336,7 +348,7 @@ const Keys<Process>& process_keys() {
         key("stop_timeout", duration_kind(kInstant), &Process::stop_timeout, "then KILL"),
         open_table("env", environment_kind(), &Process::env, "besides [env]"),
         part("limits", limit_keys(), &Process::limits, "of one instance's process tree",
-             {"no limits are set on an app's processes", {"{}"}}),
+             {"only `processes` is, where Belay runs as root", {"{}"}}),
         key("user", user_kind(), &Process::user,
             "`auto`: a uid of its own for this app, from [limits] uids of belay.toml"),
         key("socket_activation", boolean_kind(), &Process::socket_activation,

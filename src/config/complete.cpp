@@ -70,9 +70,9 @@ void complete_target(Reading& reading, AppConfig& app) {
 void complete_health(Reading& reading, AppConfig& app) {
     auto& health = app.health;
     auto type = reading.given("health.type");
-    bool asked = !health.path.empty() || !health.url.empty();
+    const std::string type_of_url = health.url.starts_with("tcp://") ? "tcp" : "http";
     if (!type) {
-        health.type = asked ? "http" : "tcp";
+        health.type = !health.path.empty() ? "http" : !health.url.empty() ? type_of_url : "tcp";
         if (!health.run.empty())
             reading.error_at("health.run",
                              "is of type exec; write type = \"exec\" beside it, or take it away");
@@ -89,7 +89,7 @@ void complete_health(Reading& reading, AppConfig& app) {
         value.clear();
     };
     fits("path", !health.path.empty(), "http", health.path);
-    fits("url", !health.url.empty(), "http", health.url);
+    fits("url", !health.url.empty(), type_of_url, health.url);
     if (!health.run.empty() && health.type != "exec") {
         auto place = reading.place_of("health.run");
         if (place.source == type->source)

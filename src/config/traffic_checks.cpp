@@ -60,7 +60,7 @@ void check_places(Reading& reading, const AppConfig& app) {
     const auto& traffic = app.traffic;
     if (app.target != Target::service || app.processes.empty() || app.web() != nullptr) return;
     std::string first = app.processes[0].name;
-    for (const auto* path : {"traffic.hosts", "traffic.listen", "health.path"})
+    for (const auto* path : {"traffic.hosts", "traffic.listen", "health.path", "health.run"})
         if (reading.given(path) && reading.given(path)->source != Source::server)
             reading.error_at(path, fmt::format("no process is called web, so nothing gets traffic; "
                                                "[service.web] is missing (there is [service.{}])",

@@ -31,12 +31,18 @@ Transition overtaken(Deployment next) {
     return end(std::move(next), superseded, Reason::superseded, Effect::discard);
 }
 
+// The first state in which the release runs.
+Transition into_running(const Deployment& deployment, const Course& course) {
+    if (course.in_place) return to(deployment, switching, Effect::switch_traffic);
+    return to(deployment, starting, Effect::start);
+}
+
 // The first state that needs the sealed release.
 Transition after_seal(const Deployment& deployment, const Course& course) {
     if (deployment.superseded_by) return overtaken(deployment);
     if (course.release_command && deployment.plan != Plan::restart)
         return to(deployment, releasing, Effect::run_release_command);
-    return to(deployment, starting, Effect::start);
+    return into_running(deployment, course);
 }
 
 // The candidate has the traffic and proved bad, or somebody wants the old one back.
@@ -51,11 +57,8 @@ Transition leave(const Deployment& deployment, const Failure& failure, bool aske
     return to(next, rolling_back, Effect::roll_back);
 }
 
-bool before_switch(State state) {
-    return state < switching;
-}
-
-Result<Transition> on_failed(const Deployment& deployment, const Failure& failure) {
+Result<Transition> on_failed(const Deployment& deployment, const Failure& failure,
+                             const Course& course) {
     auto next = deployment;
     next.failure = failure;
     if (next.failure.stage.empty()) next.failure.stage = to_string(deployment.state);
@@ -66,20 +69,22 @@ Result<Transition> on_failed(const Deployment& deployment, const Failure& failur
                                           to_string(first.reason), first.detail);
         return end(next, failed, Reason::rollback_failed, Effect::hold_degraded);
     }
-    if (deployment.state == draining || deployment.state == baking)
+    // A switch that fails leaves all as it was, but for one in place.
+    if (is_switched(deployment.state, course) && (deployment.state != switching || course.in_place))
         return leave(deployment, next.failure, false);
     return end(next, failed, failure.reason, Effect::discard);
 }
 
-Result<Transition> on_cancel(const Deployment& deployment, const Event& event) {
-    if (before_switch(deployment.state)) {
+Result<Transition> on_cancel(const Deployment& deployment, const Event& event,
+                             const Course& course) {
+    if (!is_switched(deployment.state, course)) {
         auto next = deployment;
         next.cancel_requested = event.rule == Rule::none;
         next.rule = event.rule;
         next.failure.detail = event.failure.detail;
         return end(next, canceled, Reason::canceled, Effect::discard);
     }
-    if (deployment.state == draining || deployment.state == baking) {
+    if (deployment.state != switching && deployment.state != rolling_back) {
         auto next = deployment;
         next.cancel_requested = true;
         return leave(next,
@@ -110,6 +115,13 @@ Transition again(const Deployment& deployment, State state, Effect effect) {
     }
     ++next.attempt;
     return to(next, state, effect);
+}
+
+// The same for one that may be live by now.
+Transition again_in_place(const Deployment& deployment, State state, Effect effect) {
+    if (deployment.attempt < kAttemptsMax) return again(deployment, state, effect);
+    auto failure = again(deployment, state, effect).next.failure;
+    return leave(deployment, failure, false);
 }
 
 Transition given_back(const Deployment& deployment) {
@@ -155,21 +167,26 @@ Transition on_interrupted(const Deployment& deployment, const Event& event, cons
         case starting:
             return again(deployment, starting, Effect::start);
         case verifying:
+            if (course.in_place) return again_in_place(deployment, verifying, Effect::verify);
             if (event.rebooted) return again(deployment, starting, Effect::start);
             return again(deployment, verifying, Effect::verify);
         case switching:
+            if (course.in_place)
+                return again_in_place(deployment, switching, Effect::switch_traffic);
             if (event.rebooted) return again(deployment, starting, Effect::start);
             if (event.serving) return again(deployment, switching, Effect::switch_traffic);
             return again(deployment, verifying, Effect::verify);
         case draining:
         case baking:
+            // Whether it is live is no question of what runs, nor of what the proxy serves.
+            if (course.in_place) return {deployment, Effect::bake};
             if (event.rebooted) return again(deployment, starting, Effect::start);
             // The traffic was given back already, and the daemon died before it could say why.
             if (!event.serving) return given_back(deployment);
             return {deployment, deployment.state == draining ? Effect::drain : Effect::bake};
         case rolling_back:
             // What booted is the release that it was to go back to.
-            if (event.rebooted)
+            if (event.rebooted && !course.in_place)
                 return end(deployment, rolled_back, deployment.failure.reason, Effect::none);
             return {deployment, Effect::roll_back};
         default:
@@ -274,6 +291,8 @@ Result<Transition> apply(const Deployment& deployment, const Event& event, const
             if (state != queued) break;
             if (event.already_live) return to(deployment, healthy, Effect::none);
             if (deployment.plan == Plan::copy) return to(deployment, sealing, Effect::seal);
+            if (deployment.plan == Plan::restart && course.in_place)
+                return to(deployment, switching, Effect::switch_traffic);
             if (deployment.plan == Plan::restart)
                 return event.warm ? to(deployment, switching, Effect::switch_traffic)
                                   : to(deployment, starting, Effect::start);
@@ -308,16 +327,18 @@ Result<Transition> apply(const Deployment& deployment, const Event& event, const
             auto next = deployment;
             next.no_way_back = next.no_way_back || event.no_way_back;
             if (next.superseded_by) return overtaken(next);
-            return to(next, starting, Effect::start);
+            return into_running(next, course);
         }
         case EventKind::started:
             if (state != starting) break;
             return to(deployment, verifying, Effect::verify);
         case EventKind::verified:
             if (state != verifying) break;
+            if (course.in_place) return to(deployment, baking, Effect::bake);
             return to(deployment, switching, Effect::switch_traffic);
         case EventKind::switched:
             if (state != switching) break;
+            if (course.in_place) return to(deployment, verifying, Effect::verify);
             return to(deployment, draining, Effect::drain);
         case EventKind::drained:
             if (state != draining) break;
@@ -330,9 +351,9 @@ Result<Transition> apply(const Deployment& deployment, const Event& event, const
             return end(deployment, rolled_back, deployment.failure.reason, Effect::none);
         case EventKind::failed:
             if (state == queued) break;
-            return on_failed(deployment, event.failure);
+            return on_failed(deployment, event.failure, course);
         case EventKind::cancel:
-            return on_cancel(deployment, event);
+            return on_cancel(deployment, event, course);
         case EventKind::reject: {
             if (state != awaiting_approval) break;
             auto next = deployment;
@@ -343,7 +364,7 @@ Result<Transition> apply(const Deployment& deployment, const Event& event, const
             auto next = deployment;
             next.superseded_by = event.by;
             if (state == releasing) return Transition{next, Effect::none};
-            if (!before_switch(state)) break;
+            if (is_switched(state, course)) break;
             next.failure.detail = event.failure.detail;
             next.rule = event.rule;
             return end(next, superseded, Reason::superseded, Effect::discard);
@@ -354,10 +375,14 @@ Result<Transition> apply(const Deployment& deployment, const Event& event, const
     return misfit(deployment, event.kind);
 }
 
-bool may_supersede(const Deployment& deployment, int superseded_in_row) {
+bool is_switched(State state, const Course& course) {
+    return state >= switching || (course.in_place && state == verifying);
+}
+
+bool may_supersede(const Deployment& deployment, const Course& course, int superseded_in_row) {
     // A person's rollback or restart is not overtaken by a push.
     if (deployment.plan == Plan::restart) return false;
-    if (!before_switch(deployment.state)) return false;
+    if (is_switched(deployment.state, course)) return false;
     if (deployment.state == queued) return true;
     if (deployment.superseded_by) return false;  // it is on its way out
     return superseded_in_row < kSupersededInRowMax;

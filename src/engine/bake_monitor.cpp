@@ -1,5 +1,6 @@
 #include "bake_monitor.hpp"
 
+#include "run_end.hpp"
 #include "services.hpp"
 
 #include <belay/base/log.hpp>
@@ -8,24 +9,21 @@
 
 namespace belay::engine {
 
-BakeMonitor::BakeMonitor(boost::asio::any_io_executor executor, async::Timers& timers,
-                         ports::Prober& prober, ports::Traffic& traffic, Fleet& fleet,
-                         RunSetPtr set, ReleaseNumber previous, OnProbe on_probe)
-    : timers_(timers),
-      prober_(prober),
-      traffic_(traffic),
-      fleet_(fleet),
+BakeMonitor::BakeMonitor(Services& services, RunSetPtr set, ReleaseNumber previous,
+                         OnProbe on_probe)
+    : services_(services),
+      timers_(services.world.timers),
       set_(std::move(set)),
       previous_(previous),
       on_probe_(std::move(on_probe)),
-      tasks_(std::move(executor)) {}
+      tasks_(services.world.executor) {}
 
 void BakeMonitor::start() {
     began_ = timers_.steady_now();
-    exits_ = fleet_.watch(*set_, [this](const Member& member, const ports::RunInfo& info) {
+    exits_ = services_.fleet.watch(*set_, [this](const Member& member, const ports::RunInfo& info) {
         on_change(member, info);
     });
-    if (!fleet_.all_running(*set_))
+    if (!services_.fleet.all_running(*set_))
         trip(domain::Reason::exited, "a process of it ended before it was watched", std::nullopt);
     for (std::size_t i = 0; i < set_->members.size(); ++i)
         if (set_->members[i].serves) tasks_.spawn("bake probes", watch_member(i));
@@ -40,7 +38,7 @@ Task<void> BakeMonitor::stop() {
 
 void BakeMonitor::on_change(const Member& member, const ports::RunInfo& info) {
     if (info.state == ports::RunState::running) return;
-    auto how = info.last_exit ? describe(*info.last_exit) : std::string("is gone");
+    auto how = how_it_ended(info);
     trip(domain::Reason::exited,
          fmt::format("{} {} while its release was watched", member.process, how), info.last_exit);
 }
@@ -62,7 +60,7 @@ Task<void> BakeMonitor::watch_member(std::size_t index) {
     domain::Watch watch(set_->manifest.health);
     while (!ended_.requested()) {
         auto began = timers_.steady_now();
-        auto probe = co_await probe_member(prober_, set_, index, timers_.now(), ended_);
+        auto probe = co_await probe_member(services_, set_, index, ended_);
         if (ended_.requested()) co_return;
         auto verdict = watch.on_probe(probe.passed());
         auto error = probe.error;
@@ -85,7 +83,7 @@ Task<void> BakeMonitor::watch_member(std::size_t index) {
 }
 
 Task<std::optional<std::pair<domain::TrafficSample, domain::TrafficSample>>> BakeMonitor::sample() {
-    auto counters = co_await traffic_.counters(set_->manifest.app);
+    auto counters = co_await services_.world.traffic.counters(set_->manifest.app);
     if (!counters) co_return std::nullopt;  // no data is no verdict
     domain::TrafficSample own, before;
     for (const auto& release : *counters) {
@@ -124,7 +122,7 @@ Task<void> BakeMonitor::watch_traffic() {
 Task<bool> BakeMonitor::passes_now() {
     for (std::size_t i = 0; i < set_->members.size(); ++i) {
         if (!set_->members[i].serves) continue;
-        auto probe = co_await probe_member(prober_, set_, i, timers_.now(), ended_);
+        auto probe = co_await probe_member(services_, set_, i, ended_);
         auto passed = probe.passed();
         on_probe_(std::move(probe));
         if (!passed) co_return false;

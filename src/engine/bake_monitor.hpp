@@ -6,8 +6,6 @@
 #include <belay/async/event.hpp>
 #include <belay/async/task_group.hpp>
 #include <belay/domain/verdict.hpp>
-#include <belay/ports/health.hpp>
-#include <belay/ports/traffic.hpp>
 
 #include <functional>
 #include <optional>
@@ -16,14 +14,14 @@
 
 namespace belay::engine {
 
+struct Services;
+
 // Loop thread only. stop() must return before it goes.
 class BakeMonitor {
   public:
     using OnProbe = std::function<void(domain::Probe)>;
 
-    BakeMonitor(boost::asio::any_io_executor executor, async::Timers& timers, ports::Prober& prober,
-                ports::Traffic& traffic, Fleet& fleet, RunSetPtr set, ReleaseNumber previous,
-                OnProbe on_probe);
+    BakeMonitor(Services& services, RunSetPtr set, ReleaseNumber previous, OnProbe on_probe);
 
     void start();
     Task<void> stop();
@@ -43,10 +41,8 @@ class BakeMonitor {
     void trip(domain::Reason reason, std::string detail, const std::optional<Exit>& exit);
     Task<std::optional<std::pair<domain::TrafficSample, domain::TrafficSample>>> sample();
 
+    Services& services_;
     async::Timers& timers_;
-    ports::Prober& prober_;
-    ports::Traffic& traffic_;
-    Fleet& fleet_;
     RunSetPtr set_;
     ReleaseNumber previous_;
     OnProbe on_probe_;

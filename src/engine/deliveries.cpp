@@ -145,9 +145,8 @@ Task<Result<HookAnswer>> EngineCore::submit(std::string name, std::string forge,
 Match EngineCore::decide(const AppContext& app, const domain::Push& push) const {
     auto matched = match(push, *app.config);
     if (!matched.change) return matched;
-    if (app.config->target != domain::Target::service)
-        return {std::nullopt, Rule::unsupported_target,
-                "only apps with [service] are deployed yet"};
+    if (auto why = undeployable(app); !why.empty())
+        return {std::nullopt, Rule::unsupported_target, std::move(why)};
     if (matched.change->ref_type != domain::RefType::tag) return matched;
     if (auto newer = newer_tag_than(app, matched.change->name); !newer.empty())
         return {

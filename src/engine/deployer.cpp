@@ -54,10 +54,9 @@ Task<void> Deployer::run(Effect effect) {
                 domain::apply(deployment(), failed(Reason::internal, transition.error().message),
                               active().course);
         }
-        if (!domain::is_end(transition->next.state)) {
+        while (!domain::is_end(transition->next.state)) {
             auto refused = co_await advance(*transition);
-            effect = transition->effect;
-            if (!refused) continue;
+            if (!refused) break;
             transition = domain::apply(deployment(), *refused, active().course);
         }
         if (domain::is_end(transition->next.state)) {
@@ -96,12 +95,14 @@ Task<domain::Event> Deployer::perform(Effect effect) {
         case Effect::verify:
             co_return co_await verify();
         case Effect::switch_traffic:
+            if (active().course.in_place) co_return co_await switch_in_place();
             co_return co_await switch_traffic();
         case Effect::drain:
             co_return co_await drain();
         case Effect::bake:
             co_return co_await bake();
         case Effect::roll_back:
+            if (active().course.in_place) co_return co_await roll_back_in_place();
             co_return co_await roll_back();
         default:
             co_return failed(Reason::internal, fmt::format("no way to {}", to_string(effect)));
@@ -118,6 +119,7 @@ domain::Event Deployer::failed(Reason reason, std::string detail) const {
 }
 
 void Deployer::note_probe(domain::Probe probe) {
+    services_.tally.add_probe(app_.name, probe);
     active().unsaved_probes.push_back(std::move(probe));
 }
 
@@ -149,21 +151,56 @@ void Deployer::reserve_epochs(Deployment& next) {
     app_.record.epoch += 2;
 }
 
+Deployer::LiveFacts Deployer::facts_of_live() const {
+    return {app_.record, app_.live_release, app_.fallback_release, app_.active->release,
+            app_.live_health};
+}
+
+void Deployer::restore(LiveFacts facts) {
+    app_.record = std::move(facts.record);
+    app_.live_release = std::move(facts.live);
+    app_.fallback_release = std::move(facts.fallback);
+    active().release = std::move(facts.own);
+    app_.live_health = std::move(facts.health);
+}
+
+// The record says that the release is the live one, and the one before what there is to go back to.
+void Deployer::make_live(std::vector<ports::Write>& writes) {
+    auto& release = active().release;
+    app_.record.live = release.number;
+    app_.record.stopped = false;
+    if (app_.live_release.number != release.number && app_.live_release.number != 0) {
+        app_.live_release.state = ReleaseState::standby;
+        writes.emplace_back(ports::PutRelease{app_.live_release});
+    }
+    app_.fallback_release = app_.live_release;
+    release.state = ReleaseState::live;
+    release.live_since = services_.now();
+    app_.live_release = release;
+    // In place it is live before anybody has asked it.
+    app_.live_health = active().course.in_place ? "unknown" : "healthy";
+    writes.emplace_back(ports::PutRelease{release});
+    writes.emplace_back(ports::PutApp{app_.record});
+}
+
 // Makes the next state durable; an event where that failed and the deployment must not go on.
 Task<std::optional<domain::Event>> Deployer::advance(Transition transition) {
     auto& next = transition.next;
     const auto before = deployment().state;
     const bool moved = next.state != before;
+    const bool in_place = active().course.in_place;
     if (next.state == State::switching && moved) reserve_epochs(next);
     if (next.state == State::starting && moved && active().release.state == ReleaseState::sealed)
         active().release.state = ReleaseState::candidate;
     // Traffic first: a full or hanging disk must not keep users on a bad release.
-    if (next.state == State::rolling_back && moved) {
+    if (next.state == State::rolling_back && moved && !in_place) {
         auto flipped = co_await flip_back();
         active().flipped_back = flipped.has_value();
     }
-    if (next.state == State::draining && before == State::switching)
-        next.switched_at = services_.now();
+    // What is in place is live from the moment that `current` is touched, so that is said before.
+    const bool goes_live = in_place ? next.state == State::switching && moved
+                                    : next.state == State::draining && before == State::switching;
+    if (goes_live) next.switched_at = services_.now();
     if (moved)
         next.expires_at =
             next.state == State::awaiting_approval ? services_.now() + kApprovalWaits : TimePoint{};
@@ -171,27 +208,15 @@ Task<std::optional<domain::Event>> Deployer::advance(Transition transition) {
     auto writes = writes_of(next, sentence(next));
     writes.emplace_back(ports::PutRelease{active().release});
     if (next.state == State::switching && moved) writes.emplace_back(ports::PutApp{app_.record});
-    if (next.state == State::draining && before == State::switching) {
-        auto now = services_.now();
-        app_.record.live = next.release;
-        app_.record.stopped = false;
-        auto& release = active().release;
-        if (app_.live_release.number != release.number) {
-            if (app_.live_release.number != 0) app_.live_release.state = ReleaseState::standby;
-            if (app_.live_release.number != 0)
-                writes.emplace_back(ports::PutRelease{app_.live_release});
-        }
-        app_.fallback_release = app_.live_release;
-        release.state = ReleaseState::live;
-        release.live_since = now;
-        app_.live_release = release;
-        app_.live_health = "healthy";
-        writes.emplace_back(ports::PutRelease{release});
-        writes.emplace_back(ports::PutApp{app_.record});
+    std::optional<LiveFacts> as_it_was;
+    if (goes_live) {
+        as_it_was = facts_of_live();
+        make_live(writes);
     }
     auto saved =
         co_await services_.journal.save(std::move(writes), std::string(to_string(next.state)));
     if (!saved && next.state < State::draining) {
+        if (as_it_was) restore(std::move(*as_it_was));
         auto reason = saved.error().code == Errc::disk_full ? Reason::disk_full : Reason::internal;
         co_return failed(reason, fmt::format("the state \"{}\" could not be written: {}",
                                              to_string(next.state), saved.error().message));

@@ -32,6 +32,17 @@ class Deployer {
     Task<void> make_room(ReleaseNumber unsealed);
     Task<std::optional<domain::Delivery>> decision_of_delivery(domain::Deployment ended);
     void reserve_epochs(domain::Deployment& next);
+    // What make_live() changes, for where that could not be saved.
+    struct LiveFacts {
+        domain::App record;
+        domain::Release live;
+        domain::Release fallback;
+        domain::Release own;
+        std::string health;
+    };
+    LiveFacts facts_of_live() const;
+    void restore(LiveFacts facts);
+    void make_live(std::vector<ports::Write>& writes);
     std::vector<ports::Write> writes_of(const domain::Deployment& next, std::string text);
     std::string sentence(const domain::Deployment& next) const;
 
@@ -74,10 +85,12 @@ class Deployer {
 
     // deployer_live.cpp: from the sealed release to the end of the bake.
     Task<Event> start();
+    Task<boost::system::result<domain::Manifest, Event>> intact_manifest();
     Task<Event> start_candidate();
     Task<Event> verify();
     Task<Event> verify_set(RunSetPtr set);
     Task<std::optional<Event>> check_owner(RunSetPtr set, std::size_t index);
+    Task<std::optional<Event>> check_stranger(RunSetPtr set, std::size_t index);
     Task<Event> overdue(RunSetPtr set, std::size_t index, std::string last_error);
     Task<Event> switch_traffic();
     Task<Event> flip_to_candidate();
@@ -91,6 +104,7 @@ class Deployer {
     void close_switch_stage();
     Task<Event> roll_back();
     Task<Result<void>> flip_back();
+    void put_back(RunSetPtr old);
     Task<void> settle_live();
     Task<void> promote();
     Task<void> discard();
@@ -98,6 +112,12 @@ class Deployer {
     void watch_from_now();
     Task<void> stop_watching();
     Task<Result<void>> probe_through_proxy();
+
+    // deployer_in_place.cpp: the same for a release that takes the place of the one before.
+    Task<Event> switch_in_place();
+    Task<Event> roll_back_in_place();
+    Task<std::optional<Event>> point_current(RunSetPtr set);
+    Task<Event> run_command(RunSetPtr set, std::string stage);
 
     // Stage rows: nothing is decided by them, so nothing waits for them. They go with the next
     // transition, or by themselves when that is not at once.

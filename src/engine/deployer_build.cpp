@@ -4,6 +4,7 @@
 #include "repository.hpp"
 
 #include <belay/base/log.hpp>
+#include <belay/domain/command.hpp>
 
 #include <fmt/format.h>
 
@@ -19,6 +20,9 @@ using domain::StageState;
 namespace {
 
 Reason reason_of(const std::string& kind, ports::StageVerdict verdict) {
+    // To run the command of a [command] is to start the release.
+    if (kind == "command")
+        return verdict == ports::StageVerdict::oom ? Reason::oom : Reason::start_failed;
     std::string_view suffix = "_failed";
     if (verdict == ports::StageVerdict::timeout) suffix = "_timeout";
     if (verdict == ports::StageVerdict::silent) suffix = "_silent";
@@ -35,11 +39,6 @@ ports::Submodules submodules_of(const std::string& setting) {
 // With less than this a step that failed is taken to have failed for want of room. More than the
 // record's own reserve, which may have been given back by then.
 constexpr std::uint64_t kNothingLeft = std::uint64_t{16} << 20;
-
-std::vector<std::string> argv_of(const domain::Command& command) {
-    if (!command.shell.empty()) return {"/bin/sh", "-euc", command.shell};
-    return command.argv;
-}
 
 }  // namespace
 
@@ -275,11 +274,14 @@ domain::Manifest Deployer::manifest_of(const domain::AppConfig& config,
     manifest.traffic = config.traffic;
     manifest.route = {config.traffic.hosts, config.traffic.path_prefix, config.traffic.listen,
                       config.traffic.drain};
+    if (config.target == domain::Target::command)
+        manifest.command = domain::CommandPlan{domain::argv_of(config.command.run), users.run,
+                                               users.run, config.command.timeout};
     for (const auto& process : config.processes) {
         domain::ProcessPlan plan;
         plan.name = process.name;
         plan.instances = process.instances;
-        plan.argv = argv_of(process.run);
+        plan.argv = domain::argv_of(process.run);
         plan.uid = users.run;
         plan.gid = users.run;
         plan.limits = process.limits;
@@ -339,6 +341,16 @@ Task<domain::Event> Deployer::seal_release() {
             env[name] = value;
         job.environments.emplace_back(process.name, compose(*facts, env, *secrets));
     }
+    if (config.target == domain::Target::command) {
+        auto env = config.env;
+        for (const auto& [name, value] : config.command.env)
+            env[name] = value;
+        const auto& named = config.command.secrets;
+        job.environments.emplace_back(
+            "command", compose(*facts, env, named.empty() ? *secrets : chosen(*secrets, named)));
+    }
+    for (const auto& [name, value] : *secrets)
+        job.manifest.secrets.push_back(name);
     job.environments.emplace_back("run", compose(*facts, config.env, *secrets));
     if (!config.release.run.empty())
         job.environments.emplace_back("release", compose(*facts, config.env, *secrets));

@@ -1,6 +1,7 @@
 // From the sealed release to the end of its bake, and the ways back.
 #include "bake_monitor.hpp"
 #include "deployer.hpp"
+#include "run_end.hpp"
 
 #include <belay/base/failpoint.hpp>
 #include <belay/base/log.hpp>
@@ -37,6 +38,11 @@ bool has_exclusive(const RunSet& set) {
                        [](const Member& member) { return !member.overlap; });
 }
 
+// Its probes reach what listens on the release's own port.
+bool talks_to_port(const domain::Health& health) {
+    return health.type == "http" || health.type == "tcp";
+}
+
 void put_exit(domain::Failure& failure, const std::optional<Exit>& exit) {
     if (!exit || !exit->known) return;
     if (exit->signal != 0)
@@ -57,7 +63,7 @@ Task<domain::Event> Deployer::start() {
     co_return event;
 }
 
-Task<domain::Event> Deployer::start_candidate() {
+Task<boost::system::result<domain::Manifest, domain::Event>> Deployer::intact_manifest() {
     auto manifest = co_await world().releases.manifest(app_.name, deployment().release);
     if (!manifest) co_return failed(Reason::start_failed, manifest.error().message);
     if (!*manifest)
@@ -68,6 +74,12 @@ Task<domain::Event> Deployer::start_candidate() {
     auto check = deployment().plan == Plan::restart ? ports::Check::full : ports::Check::quick;
     auto intact = co_await world().releases.verify(app_.name, deployment().release, check);
     if (!intact) co_return failed(Reason::artifact_changed, intact.error().message);
+    co_return **manifest;
+}
+
+Task<domain::Event> Deployer::start_candidate() {
+    auto manifest = co_await intact_manifest();
+    if (!manifest) co_return manifest.error();
     auto logs = world().releases.log_directory(app_.name, fmt::format("r{}", deployment().release));
     if (!logs) co_return failed(Reason::start_failed, logs.error().message);
 
@@ -75,7 +87,7 @@ Task<domain::Event> Deployer::start_candidate() {
         co_await services_.fleet.stop(app_.candidate, Which::all);
         app_.candidate = nullptr;
     }
-    if (!app_.candidate) app_.candidate = services_.fleet.make(**manifest);
+    if (!app_.candidate) app_.candidate = services_.fleet.make(*manifest);
     auto started =
         co_await services_.fleet.start(app_.candidate, Which::overlapping, RestartPolicy::never);
     if (!started) co_return failed(started.error().reason, started.error().detail);
@@ -89,16 +101,18 @@ Task<domain::Event> Deployer::verify() {
     open_stage("verify");
     auto stage = stage_row("verify");
     Event event;
-    if (!app_.candidate) {
+    auto set = active().course.in_place ? app_.live : app_.candidate;
+    if (!set || set->release() != deployment().release) {
         event = failed(Reason::start_failed, "the candidate is gone");
     } else {
-        event = co_await verify_set(app_.candidate);
+        event = co_await verify_set(set);
     }
     stage.state = event.kind == Kind::failed ? StageState::failed : StageState::passed;
     if (event.kind == Kind::failed) stage.tail = event.failure.detail;
     stage.exit_code = event.failure.exit_code;
     stage.signal = event.failure.signal;
     close_stage(std::move(stage));
+    if (active().course.in_place && event.kind == Kind::verified) app_.live_health = "healthy";
     co_return event;
 }
 
@@ -114,8 +128,7 @@ Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
     auto exits = services_.fleet.watch(*set, [&](const Member& member, const ports::RunInfo& info) {
         if (info.state == ports::RunState::running || !ended.empty()) return;
         last_exit = info.last_exit;
-        ended = fmt::format("{} {} before it was healthy", member.process,
-                            info.last_exit ? describe(*info.last_exit) : std::string("is gone"));
+        ended = fmt::format("{} {} before it was healthy", member.process, how_it_ended(info));
         changed.set();
     });
     auto dead_already = services_.fleet.dead(*set, Which::all);
@@ -156,8 +169,7 @@ Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
         bool passed_once = true;
         for (auto& one : judged) {
             const auto asked = timers.steady_now();
-            auto probe = co_await probe_member(world().prober, set, one.index, services_.now(),
-                                               active().step);
+            auto probe = co_await probe_member(services_, set, one.index, active().step);
             if (active().step.requested())
                 co_return failed(Reason::canceled, "stopped while it was verified");
             const auto at = timers.steady_now();
@@ -170,7 +182,7 @@ Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
             bool passed = probe.passed();
             one.last_error = probe.error;
             note_probe(std::move(probe));
-            if (passed && !one.owned) {
+            if (passed && !one.owned && talks_to_port(health)) {
                 auto wrong = co_await check_owner(set, one.index);
                 if (wrong) co_return *wrong;
                 one.owned = true;
@@ -185,6 +197,10 @@ Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
             if (verdict == domain::Verdict::deadline)
                 co_return co_await overdue(set, one.index, one.last_error);
             one.healthy = verdict == domain::Verdict::healthy;
+            if (one.healthy && !one.owned) {
+                auto wrong = co_await check_stranger(set, one.index);
+                if (wrong) co_return *wrong;
+            }
             all = all && one.healthy;
             passed_once = passed_once && one.verification.passed_once();
         }
@@ -200,7 +216,7 @@ Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
             event.kind = Kind::verified;
             co_return event;
         }
-        auto pause = passed_once ? health.interval : std::min(kFirstProbes, health.interval);
+        auto pause = passed_once ? health.interval : first_pause(health, kFirstProbes);
         pause -= std::chrono::duration_cast<Millis>(now - round);
         // The probe that can complete the stability window comes just when it is complete.
         if (passed_once && first_pass) {
@@ -217,7 +233,7 @@ Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
 // An event where the one that answered is not the candidate.
 Task<std::optional<domain::Event>> Deployer::check_owner(RunSetPtr set, std::size_t index) {
     const auto& member = set->members[index];
-    if (!set->manifest.health.url.empty())
+    if (!set->manifest.health.url.empty() || !member.ours())
         co_return std::nullopt;  // what answers there isn't ours to know
     auto report = co_await world().runtime.listeners(member.run_id, member.port);
     if (!report) co_return failed(Reason::not_owner, report.error().message);
@@ -225,10 +241,21 @@ Task<std::optional<domain::Event>> Deployer::check_owner(RunSetPtr set, std::siz
     co_return failed(Reason::not_owner, explain(*report, member.port));
 }
 
+// Where its probes don't ask at its port, a process need not listen there; but nobody else may.
+Task<std::optional<domain::Event>> Deployer::check_stranger(RunSetPtr set, std::size_t index) {
+    const auto& member = set->members[index];
+    if (!member.ours()) co_return std::nullopt;
+    auto report = co_await world().runtime.listeners(member.run_id, member.port);
+    if (!report) co_return failed(Reason::not_owner, report.error().message);
+    if (report->on_port.empty() || report->owned()) co_return std::nullopt;
+    co_return failed(Reason::not_owner, explain(*report, member.port));
+}
+
 Task<domain::Event> Deployer::overdue(RunSetPtr set, std::size_t index, std::string last_error) {
     const auto& member = set->members[index];
     auto text = fmt::format("not healthy within {}; the last probe: {}",
                             format_duration(set->manifest.health.deadline), last_error);
+    if (!member.ours()) co_return failed(Reason::deadline, std::move(text));
     auto report = co_await world().runtime.listeners(member.run_id, member.port);
     if (report && !report->owned() && !report->elsewhere.empty())
         text += "; " + explain(*report, member.port);
@@ -330,8 +357,7 @@ Task<void> Deployer::revert_switch() {
 void Deployer::watch_from_now() {
     if (active().monitor || !app_.live) return;
     active().monitor = std::make_unique<BakeMonitor>(
-        world().executor, world().timers, world().prober, world().traffic, services_.fleet,
-        app_.live, deployment().previous,
+        services_, app_.live, deployment().previous,
         [this](domain::Probe probe) { note_probe(std::move(probe)); });
     active().monitor->start();
 }
@@ -540,6 +566,12 @@ Task<Result<void>> Deployer::flip_back() {
         if (!applied) co_return applied.error();
     }
     failpoint("flipped_back");
+    put_back(old);
+    co_return Result<void>{};
+}
+
+// What has the traffic, or is the current one, is the release before again.
+void Deployer::put_back(RunSetPtr old) {
     app_.candidate = app_.live;
     app_.live = old;
     app_.fallback = nullptr;
@@ -547,7 +579,6 @@ Task<Result<void>> Deployer::flip_back() {
     app_.live_release.state = domain::ReleaseState::live;
     app_.fallback_release = {};
     app_.record.live = old->release();
-    co_return Result<void>{};
 }
 
 Task<domain::Event> Deployer::roll_back() {
@@ -592,10 +623,12 @@ Task<void> Deployer::discard() {
 }
 
 Task<void> Deployer::take_down() {
-    auto removed = co_await world().traffic.remove(app_.name, deployment().epoch + 1);
-    if (!removed)
-        log::error("the route was not removed",
-                   {{"app", app_.name}, {"error", removed.error().message}});
+    if (!active().course.in_place) {
+        auto removed = co_await world().traffic.remove(app_.name, deployment().epoch + 1);
+        if (!removed)
+            log::error("the route was not removed",
+                       {{"app", app_.name}, {"error", removed.error().message}});
+    }
     close_bake();
     if (app_.live) co_await services_.fleet.stop(std::exchange(app_.live, nullptr), Which::all);
     app_.record.live = 0;

@@ -200,7 +200,8 @@ Task<std::optional<domain::Event>> Deployer::judge_tip(const ports::Fetched& fet
     // The third in a row goes on, so that a busy branch goes live; but only ever forward, and the
     // tip is next.
     const bool forward = !fetched.branch.empty() && fetched.on_branch && !fetched.in_live;
-    if (forward && !commit_untold && !domain::may_supersede(own, app_.record.superseded_in_row)) {
+    if (forward && !commit_untold &&
+        !domain::may_supersede(own, app_.active->course, app_.record.superseded_in_row)) {
         if (earlier || tip_is_live) co_return std::nullopt;
         auto newer = tip_of(fetched);
         auto next = co_await services_.enqueue(app_, std::move(newer));

@@ -3,6 +3,7 @@
 #include "engine_core.hpp"
 
 #include <belay/base/log.hpp>
+#include <belay/domain/target.hpp>
 
 #include <fmt/format.h>
 
@@ -120,6 +121,19 @@ Task<Result<void>> EngineCore::ensure_users(AppContext& app) {
                                 range.first, range.last, app.name)};
 }
 
+std::string EngineCore::undeployable(const AppContext& app) const {
+    const auto& config = *app.config;
+    if (!domain::is_deployable(config.target))
+        return fmt::format("{}: only apps with [service] or [command] are deployed yet", app.name);
+    const bool in_place = domain::is_in_place(config.target);
+    if (!app.live || app.live->manifest.in_place() == in_place) return {};
+    return fmt::format(
+        "{} is live as a [{}], and its file says [{}]: neither can take over from the other. "
+        "Deploy it under another name, or `belay remove {}` first",
+        app.name, app.live->manifest.in_place() ? "command" : "service",
+        in_place ? "command" : "service", app.name);
+}
+
 Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deployment,
                                                std::vector<ports::Write> more) {
     if (auto ready = ready_for_work(); !ready) co_return ready.error();
@@ -134,9 +148,7 @@ Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deplo
         if (!app.config)
             co_return Error{Errc::conflict, fmt::format("{} has no valid configuration: {}",
                                                         app.name, app.config_error)};
-        if (app.config->target != domain::Target::service)
-            co_return Error{Errc::conflict,
-                            fmt::format("{}: only apps with [service] are deployed yet", app.name)};
+        if (auto why = undeployable(app); !why.empty()) co_return Error{Errc::conflict, why};
         deployment.release = ++app.record.last_release;
         deployment.config = app.config_hash;
         // What is at work was stored with its snapshot.
@@ -205,7 +217,9 @@ Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deplo
 Task<void> EngineCore::supersede_active(AppContext& app, DeploymentId by) {
     if (!app.active || app.record.hold) co_return;
     auto& own = app.active->deployment;
-    if (own.id == by || !domain::may_supersede(own, app.record.superseded_in_row)) co_return;
+    if (own.id == by ||
+        !domain::may_supersede(own, app.active->course, app.record.superseded_in_row))
+        co_return;
     if (own.state == State::releasing) {
         own.superseded_by = by;  // it runs to its end first
         std::vector<ports::Write> writes;
@@ -302,7 +316,11 @@ Task<Result<void>> EngineCore::prepare_active(AppContext& app, Deployment deploy
         release.created_at = services_.now();
     }
     active.deployment = std::move(deployment);
-    if (active.deployment.plan == Plan::restart) co_return Result<void>{};
+    if (active.deployment.plan == Plan::restart) {
+        auto manifest = co_await services_.world.releases.manifest(app.name, release.number);
+        active.course.in_place = manifest && *manifest && (*manifest)->in_place();
+        co_return Result<void>{};
+    }
     auto json = co_await services_.journal.store()->config(active.deployment.config);
     if (!json) co_return json.error();
     if (!*json)
@@ -318,6 +336,7 @@ Task<Result<void>> EngineCore::prepare_active(AppContext& app, Deployment deploy
     active.course.approval = config->manual_approval;
     active.course.release_command = !config->release.run.empty();
     active.course.release_idempotent = config->release.idempotent;
+    active.course.in_place = domain::is_in_place(config->target);
     active.config = std::move(*config);
     co_return Result<void>{};
 }

@@ -29,6 +29,8 @@ class EngineCore final : public Engine {
     Task<void> close() override;
     // engine.cpp
     Result<Secret> status_token(const std::string& app) override;
+    // views.cpp
+    Figures figures() override;
 
     // deliveries.cpp
     std::optional<HookSettings> hook_settings(const std::string& app) override;
@@ -100,9 +102,13 @@ class EngineCore final : public Engine {
     void ask(AppContext& app, domain::Event event);
     Task<void> supersede_active(AppContext& app, DeploymentId by);
     Task<Result<void>> ensure_users(AppContext& app);
+    // Why what the app's file says can't be deployed, as a sentence; empty: it can.
+    std::string undeployable(const AppContext& app) const;
 
     // boot.cpp
     Task<void> boot_app(domain::LiveManifest live);
+    Task<void> boot_release(AppContext& app, domain::Manifest chosen);
+    Task<void> boot_older(AppContext& app);
     Task<void> route_live(AppContext& app);
     Task<void> trust_the_manifest(AppContext& app);
     Task<void> correct_rows(AppContext& app);
@@ -150,6 +156,8 @@ class EngineCore final : public Engine {
     ReloadReport take_config(ports::LoadedConfig loaded);
     Task<Result<Accepted>> restart_release(AppContext& app, ReleaseNumber release,
                                            domain::Trigger trigger, std::string by, bool hold);
+    // Nothing in memory is given up before it is recorded, so that it can be done again.
+    Task<Result<void>> remove_known(AppContext& app, bool purge, std::string by);
     Task<void> deploy_first(AppContext& app);
     Task<Result<Accepted>> answer_gate(DeploymentId id, domain::EventKind kind, std::string note);
     Task<void> end_all();
@@ -200,6 +208,7 @@ class EngineCore final : public Engine {
     std::string server_problem_;
     std::set<std::string> lanes_;  // apps whose tasks run
     std::map<std::string, std::int64_t> proxy_epochs_;
+    std::map<std::string, std::string> damaged_;  // by app: why boot() started none of it
     std::map<std::string, async::SteadyTime> restarted_for_health_;
 };
 

@@ -1,6 +1,7 @@
 #include "fleet.hpp"
 
 #include "environment.hpp"
+#include "run_end.hpp"
 
 #include <belay/async/task_group.hpp>
 #include <belay/base/log.hpp>
@@ -17,17 +18,12 @@ namespace {
 using StartResult = boost::system::result<void, StartFailure>;
 
 bool fits(const Member& member, Which which) {
+    if (!member.ours()) return false;
     return which == Which::all || member.overlap == (which == Which::overlapping);
 }
 
 bool alive(ports::RunState state) {
     return state == ports::RunState::running || state == ports::RunState::backing_off;
-}
-
-const domain::ProcessPlan& plan_of(const RunSet& set, const Member& member) {
-    return *std::find_if(
-        set.manifest.processes.begin(), set.manifest.processes.end(),
-        [&](const domain::ProcessPlan& plan) { return plan.name == member.process; });
 }
 
 bool at_named_port(const domain::Manifest& manifest, const RunName& name, std::uint16_t port) {
@@ -45,6 +41,12 @@ ProcessLimits limits_of(const domain::ResourceLimits& limits) {
 }
 
 }  // namespace
+
+const domain::ProcessPlan& plan_of(const RunSet& set, const Member& member) {
+    return *std::find_if(
+        set.manifest.processes.begin(), set.manifest.processes.end(),
+        [&](const domain::ProcessPlan& plan) { return plan.name == member.process; });
+}
 
 std::string format(const RunName& name) {
     return fmt::format("{}.{}.{}.{}.{}", name.app, name.release, name.process, name.instance,
@@ -104,6 +106,14 @@ RunSetPtr Fleet::make(const domain::Manifest& manifest) {
                 format({manifest.app, manifest.number, plan.name, instance, set->generation});
             set->members.push_back(std::move(member));
         }
+    if (manifest.in_place()) {
+        Member outside;
+        outside.process = "command";
+        outside.serves = true;
+        outside.started = true;
+        set->started = timers_.steady_now();
+        set->members.push_back(std::move(outside));
+    }
     return set;
 }
 
@@ -259,7 +269,7 @@ Task<void> Fleet::stop(RunSetPtr set, Which which) {
 
 Task<StartResult> Fleet::revive(RunSetPtr set) {
     for (auto& member : set->members) {
-        if (!member.started) continue;
+        if (!member.started || !member.ours()) continue;
         auto info = runtime_.info(member.run_id);
         if (info && alive(info->state)) continue;
         if (info)
@@ -272,7 +282,7 @@ Task<StartResult> Fleet::revive(RunSetPtr set) {
 
 Task<void> Fleet::keep_up(RunSetPtr set, RestartPolicy policy) {
     for (const auto& member : set->members) {
-        if (!member.started) continue;
+        if (!member.started || !member.ours()) continue;
         auto kept = co_await runtime_.set_policy(member.run_id, policy);
         if (!kept)
             log::warning("a restart policy could not be set",
@@ -286,14 +296,14 @@ std::string Fleet::dead(const RunSet& set, Which which) const {
         auto info = runtime_.info(member.run_id);
         if (!info) return fmt::format("{} is gone", member.process);
         if (info->state == ports::RunState::running) continue;
-        return fmt::format("{} {}", member.process,
-                           info->last_exit ? describe(*info->last_exit) : std::string("is gone"));
+        return fmt::format("{} {}", member.process, how_it_ended(*info));
     }
     return {};
 }
 
 bool Fleet::all_running(const RunSet& set) const {
     return std::all_of(set.members.begin(), set.members.end(), [&](const Member& member) {
+        if (!member.ours()) return true;
         auto info = runtime_.info(member.run_id);
         return member.started && info && alive(info->state);
     });

@@ -28,6 +28,10 @@ struct Member {
     bool serves = false;  // has the traffic and the health check
     bool overlap = true;  // may run beside the release before
     bool started = false;
+
+    // Not, where a release takes the place of another and its processes are the user's: then there
+    // is one member, which is probed and never started, stopped or watched.
+    bool ours() const { return !run_id.empty(); }
 };
 
 // One generation of one release's processes: a restart or a rollback runs the same release as
@@ -41,6 +45,9 @@ struct RunSet {
     ReleaseNumber release() const { return manifest.number; }
 };
 using RunSetPtr = std::shared_ptr<RunSet>;
+
+// How a member of ours is started.
+const domain::ProcessPlan& plan_of(const RunSet& set, const Member& member);
 
 // Which members an act is about: those that must not overlap are started and stopped at the switch
 // itself.

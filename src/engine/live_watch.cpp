@@ -1,5 +1,6 @@
 // After the bake: the live release is probed on, and what nobody else restarts is brought back.
 #include "engine_core.hpp"
+#include "run_end.hpp"
 
 #include <belay/base/log.hpp>
 
@@ -9,14 +10,11 @@
 
 namespace belay::engine {
 
-using domain::State;
-
 namespace {
 
 // A bake or a switch watches for itself.
 bool watched_by_deployer(const AppContext& app) {
-    return app.active && app.active->state() >= State::switching &&
-           !domain::is_end(app.active->state());
+    return app.active && app.active->switched();
 }
 
 constexpr Millis kReviveFirst{1'000};
@@ -62,7 +60,7 @@ Task<void> EngineCore::live_watch(AppContext& app) {
 void EngineCore::note_exit(AppContext& app, const Member& member, const ports::RunInfo& info) {
     if (info.state == ports::RunState::running) return;
     if (watched_by_deployer(app) || app.record.stopped) return;
-    auto how = info.last_exit ? describe(*info.last_exit) : std::string("is gone");
+    auto how = how_it_ended(info);
     auto text = fmt::format("{} of {} {}", member.process, app.name, how);
     log::warning(text, {{"app", app.name}, {"run", member.run_id}});
     services_.tasks.spawn("note exit",
@@ -104,9 +102,9 @@ Task<void> EngineCore::probe_live(AppContext& app, std::map<std::string, domain:
     for (std::size_t i = 0; i < set->members.size(); ++i) {
         const auto& member = set->members[i];
         if (!member.serves) continue;
-        auto probe = co_await probe_member(services_.world.prober, set, i, services_.now(),
-                                           services_.closing);
+        auto probe = co_await probe_member(services_, set, i, services_.closing);
         if (services_.closing.requested() || app.live != set) co_return;
+        services_.tally.add_probe(app.name, probe);
         auto watch = watches.try_emplace(member.run_id, set->manifest.health).first;
         auto verdict = watch->second.on_probe(probe.passed());
         if (verdict == domain::Verdict::healthy) continue;

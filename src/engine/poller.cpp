@@ -74,7 +74,7 @@ Task<void> EngineCore::poller(AppContext& app) {
 Task<void> EngineCore::poll_once(AppContext& app) {
     auto* store = services_.journal.store();
     const auto config = *app.config;
-    if (!store || config.target != domain::Target::service) co_return;
+    if (!store || !undeployable(app).empty()) co_return;
     auto access = source_access(services_, config);
     if (!access) {
         note_poll_failure(app, access.error().message);

@@ -1,12 +1,53 @@
 #include "services.hpp"
 
 #include "bake_monitor.hpp"
+#include "environment.hpp"
+
+#include <algorithm>
 
 namespace belay::engine {
 
 namespace {
 
 constexpr Millis kFirstPasses{100};  // between the tries
+
+// That it runs is all that is known of it.
+domain::Probe probe_of_none(Services& services, const Member& member) {
+    domain::Probe probe;
+    probe.at = services.now();
+    probe.target = "none";
+    if (!member.ours()) return probe;
+    auto info = services.world.runtime.info(member.run_id);
+    if (!info || info->state != ports::RunState::running)
+        probe.error = member.process + " does not run";
+    return probe;
+}
+
+// The command runs where the release is, as its user and with its environment.
+Task<Result<ports::ProbeProgram>> program_of(Services& services, RunSetPtr set, std::size_t index) {
+    const auto& member = set->members[index];
+    const auto& manifest = set->manifest;
+    const std::string process = member.ours() ? member.process : "run";
+    auto environment =
+        co_await services.world.releases.environment(manifest.app, manifest.number, process);
+    if (!environment) co_return environment.error();
+    ports::ProbeProgram program;
+    program.cwd = manifest.directory;
+    program.env = std::move(*environment);
+    program.mask = secrets_in(manifest, program.env);
+    int uid = -1, gid = -1;
+    if (member.ours()) {
+        add_instance(program.env, member.process, member.instance, member.port);
+        const auto& plan = plan_of(*set, member);
+        uid = plan.uid;
+        gid = plan.gid;
+    } else if (manifest.command) {
+        uid = manifest.command->uid;
+        gid = manifest.command->gid;
+    }
+    if (uid >= 0) program.user = User{static_cast<uid_t>(uid), static_cast<gid_t>(gid), {}};
+    co_return program;
+}
 
 }  // namespace
 
@@ -52,20 +93,42 @@ ports::Route route_of(const domain::Manifest& manifest, std::vector<ports::Upstr
     return route;
 }
 
-Task<domain::Probe> probe_member(ports::Prober& prober, RunSetPtr set, std::size_t index,
-                                 TimePoint at, async::Cancel cancel) {
+std::vector<Secret> secrets_in(
+    const domain::Manifest& manifest,
+    const std::vector<std::pair<std::string, std::string>>& environment) {
+    std::vector<Secret> values;
+    for (const auto& [name, value] : environment)
+        if (std::find(manifest.secrets.begin(), manifest.secrets.end(), name) !=
+            manifest.secrets.end())
+            values.emplace_back(value);
+    return values;
+}
+
+Task<domain::Probe> probe_member(Services& services, RunSetPtr set, std::size_t index,
+                                 async::Cancel cancel) {
     const auto& manifest = set->manifest;
-    if (manifest.health.type == "none" || manifest.health.type == "exec") {
-        domain::Probe passed;
-        passed.at = at;
-        passed.target = manifest.health.type;
-        co_return passed;
-    }
+    const auto& type = manifest.health.type;
+    if (type == "none") co_return probe_of_none(services, set->members[index]);
     ports::ProbeTarget target;
+    if (type == "exec") {
+        auto program = co_await program_of(services, set, index);
+        if (!program) {
+            domain::Probe failed;
+            failed.at = services.now();
+            failed.target = "exec";
+            failed.error = program.error().message;
+            co_return failed;
+        }
+        target.program = std::move(*program);
+    }
     target.health = manifest.health;
     target.port = set->members[index].port;
     if (!manifest.route.hosts.empty()) target.host_header = manifest.route.hosts.front();
-    co_return co_await prober.probe(std::move(target), cancel);
+    co_return co_await services.world.prober.probe(std::move(target), cancel);
+}
+
+Millis first_pause(const domain::Health& health, Millis most_often) {
+    return health.type == "exec" ? health.interval : std::min(most_often, health.interval);
 }
 
 Task<bool> wait_for_first_pass(Services& services, RunSetPtr set, Millis patience) {
@@ -75,12 +138,13 @@ Task<bool> wait_for_first_pass(Services& services, RunSetPtr set, Millis patienc
         bool all = true;
         for (std::size_t i = 0; i < set->members.size(); ++i) {
             if (!set->members[i].serves) continue;
-            auto probe = co_await probe_member(services.world.prober, set, i, services.now(),
-                                               services.closing);
+            auto probe = co_await probe_member(services, set, i, services.closing);
+            services.tally.add_probe(set->manifest.app, probe);
             all = all && probe.passed();
         }
         if (all) co_return true;
-        const bool slept = co_await timers.sleep(kFirstPasses, services.closing);
+        const bool slept = co_await timers.sleep(first_pause(set->manifest.health, kFirstPasses),
+                                                 services.closing);
         if (!slept) co_return false;
     }
     co_return false;

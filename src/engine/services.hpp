@@ -45,6 +45,10 @@ struct Active {
     Millis excluded{0};  // of overhead_ms: what is the user's or the network's time
 
     domain::State state() const { return deployment.state; }
+    // What users reach may be its release.
+    bool switched() const {
+        return domain::is_switched(deployment.state, course) && !domain::is_end(deployment.state);
+    }
 };
 
 // An app's webhook secrets as they were read last.
@@ -92,7 +96,7 @@ struct Services {
           options(std::move(engine_options)),
           hooks(std::move(engine_hooks)),
           server(options.server),
-          journal(world.timers),
+          journal(world.timers, tally),
           fleet(world.runtime, world.releases, world.timers, options.state_directory + "/logs"),
           tasks(world.executor) {}
 
@@ -100,6 +104,7 @@ struct Services {
     EngineOptions options;
     Hooks hooks;
     domain::ServerConfig server;
+    Tally tally;
     Journal journal;
     Fleet fleet;
     Slots slots;
@@ -121,9 +126,15 @@ ports::AddEvent app_event(const std::string& app, TimePoint at, std::string stat
 // How a release is shown to the proxy.
 ports::Route route_of(const domain::Manifest& manifest, std::vector<ports::Upstream> upstreams,
                       std::int64_t epoch, ReleaseNumber fallback);
-// One probe of one serving member; where the configuration asks for none, a running process passes.
-Task<domain::Probe> probe_member(ports::Prober& prober, RunSetPtr set, std::size_t index,
-                                 TimePoint at, async::Cancel cancel);
+// One probe of one serving member; of type none a process that runs passes.
+Task<domain::Probe> probe_member(Services& services, RunSetPtr set, std::size_t index,
+                                 async::Cancel cancel);
+// The values that must not be shown of an environment that was stored with the release.
+std::vector<Secret> secrets_in(const domain::Manifest& manifest,
+                               const std::vector<std::pair<std::string, std::string>>& environment);
+// How long to wait between probes until the first pass: not long, but a command of the user's costs
+// more than a request.
+Millis first_pause(const domain::Health& health, Millis most_often);
 // Waits until each serving member passes a probe; false when `patience` is over before.
 Task<bool> wait_for_first_pass(Services& services, RunSetPtr set, Millis patience);
 // The manifest as it should be booted: with the ports that the set has now.

@@ -47,9 +47,11 @@ AppState EngineCore::state_of(const AppContext& app) const {
     if (app.record.stopped) return AppState::stopped;
     if (app.record.live == 0) return AppState::none;
     if (!app.live) return AppState::down;
-    bool serving = false;
+    // Whether what runs elsewhere serves is known from its health check alone.
+    bool serving = app.live->manifest.in_place();
     bool all = true;
     for (const auto& member : app.live->members) {
+        if (!member.ours()) continue;
         auto info = services_.world.runtime.info(member.run_id);
         bool up = member.started && info && info->state == ports::RunState::running;
         all = all && up;
@@ -74,12 +76,11 @@ AppView EngineCore::view(const AppContext& app) const {
         live.commit = app.live ? app.live->manifest.commit : app.live_release.commit;
         live.since = app.live_release.live_since;
         live.health = app.live_health;
-        if (app.live && app.live_health == "healthy" &&
-            (app.live->manifest.health.type == "none" || app.live->manifest.health.type == "exec"))
+        if (app.live && app.live_health == "healthy" && app.live->manifest.health.type == "none")
             live.health = "unverified";
         view.live = live;
     }
-    if (app.fallback) view.standby = app.fallback->release();
+    if (app.fallback && !app.fallback->manifest.in_place()) view.standby = app.fallback->release();
     if (app.active)
         view.deployment = app.active->deployment;
     else if (!app.queue.empty())
@@ -107,7 +108,8 @@ AppView EngineCore::view(const AppContext& app) const {
         view.tags = app.config->tags;
         if (app.config->poll && !app.orphaned) view.poll = app.poll;
     }
-    const auto* route = app.live ? &app.live->manifest.route : nullptr;
+    const auto* route =
+        app.live && !app.live->manifest.in_place() ? &app.live->manifest.route : nullptr;
     if (route) {
         for (const auto& host : route->hosts)
             view.urls.push_back("http://" + host +
@@ -128,6 +130,25 @@ std::vector<AppView> EngineCore::apps() {
     for (const auto& [name, app] : apps_)
         if (!app->record.removed) result.push_back(view(*app));
     return result;
+}
+
+Figures EngineCore::figures() {
+    Figures figures;
+    std::vector<std::string> gone;
+    for (const auto& [name, counted] : services_.tally.apps()) {
+        auto app = apps_.find(name);
+        if (app == apps_.end() || app->second->record.removed)
+            gone.push_back(name);
+        else
+            figures.apps.emplace(name, counted);
+    }
+    for (const auto& name : gone)
+        services_.tally.forget(name);
+    figures.failures = services_.tally.failures();
+    figures.slots = services_.slots.count();
+    figures.slots_taken = services_.slots.taken();
+    figures.config_valid = server_problem_.empty();
+    return figures;
 }
 
 Result<AppView> EngineCore::app(const std::string& name) {
@@ -230,6 +251,11 @@ Result<std::vector<LogSource>> EngineCore::app_logs(const std::string& name,
     if (!found) return found.error();
     const auto& app = **found;
     if (!app.live) return Error{Errc::conflict, fmt::format("{} has nothing running", name)};
+    if (app.live->manifest.in_place())
+        return Error{Errc::conflict,
+                     fmt::format("{} is a [command]: what runs of it writes its log elsewhere; "
+                                 "`belay logs {} --stage command` shows the command's own",
+                                 name, to_string(app.live->manifest.deployment))};
     std::vector<LogSource> result;
     for (const auto& member : app.live->members) {
         if (!process.empty() && member.process != process) continue;

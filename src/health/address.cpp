@@ -17,10 +17,11 @@ std::string Address::authority() const {
 }
 
 Result<Address> parse_url(std::string_view url) {
-    constexpr std::string_view kScheme = "http://";
+    std::string_view scheme = "http://";
+    if (url.starts_with("tcp://")) scheme = "tcp://";
     if (url.starts_with("https://")) return bad_url(url, "https is not in effect yet; probe http");
-    if (!url.starts_with(kScheme)) return bad_url(url, "it does not begin with http://");
-    auto rest = url.substr(kScheme.size());
+    if (!url.starts_with(scheme)) return bad_url(url, "it does not begin with http://");
+    auto rest = url.substr(scheme.size());
     auto end = std::min(rest.find_first_of("/?#"), rest.size());
     auto authority = rest.substr(0, end);
     auto path = rest.substr(end, rest.find('#') - end);

@@ -1,6 +1,7 @@
 #include "address.hpp"
 #include "connection.hpp"
 #include "exchange.hpp"
+#include "exec_probes.hpp"
 #include "judgement.hpp"
 
 #include <belay/health/prober.hpp>
@@ -31,10 +32,10 @@ Request request_of(const ports::ProbeTarget& target, const Address& address) {
     return request;
 }
 
-class NetworkProber : public ports::Prober {
+class EveryProber : public ports::Prober {
   public:
-    NetworkProber(boost::asio::any_io_executor loop, async::Timers& timers)
-        : loop_(loop), timers_(timers) {}
+    EveryProber(boost::asio::any_io_executor loop, async::Timers& timers, std::string shim)
+        : loop_(loop), timers_(timers), commands_(loop, timers, std::move(shim)) {}
 
     Task<domain::Probe> probe(ports::ProbeTarget target, async::Cancel cancel) override {
         domain::Probe result;
@@ -43,8 +44,10 @@ class NetworkProber : public ports::Prober {
         const auto& type = target.health.type;
         if (type == "http" || type == "tcp")
             co_await probe_network(target, cancel, result);
+        else if (type == "exec")
+            co_await commands_.probe(target, cancel, result);
         else
-            result.error = "health.type \"" + type + "\" is not in effect yet";
+            result.error = "health.type \"" + type + "\" has nothing to probe";
         result.latency_ms = std::chrono::floor<Millis>(timers_.steady_now() - started).count();
         co_return result;
     }
@@ -60,10 +63,11 @@ class NetworkProber : public ports::Prober {
 
     boost::asio::any_io_executor loop_;
     async::Timers& timers_;
+    ExecProbes commands_;
 };
 
-Task<void> NetworkProber::probe_network(const ports::ProbeTarget& target, async::Cancel cancel,
-                                        domain::Probe& result) {
+Task<void> EveryProber::probe_network(const ports::ProbeTarget& target, async::Cancel cancel,
+                                      domain::Probe& result) {
     bool is_http = target.health.type == "http";
     auto address = address_of(target);
     if (!address) {
@@ -89,8 +93,8 @@ Task<void> NetworkProber::probe_network(const ports::ProbeTarget& target, async:
     if (is_http) co_await probe_http(connection, target, *address, result);
 }
 
-Task<void> NetworkProber::probe_http(Connection& connection, const ports::ProbeTarget& target,
-                                     Address address, domain::Probe& result) {
+Task<void> EveryProber::probe_http(Connection& connection, const ports::ProbeTarget& target,
+                                   Address address, domain::Probe& result) {
     const auto& health = target.health;
     auto wanted = health.expect_body.empty() ? kShownBytes : kBodyBytes;
     auto request = request_of(target, address);
@@ -105,8 +109,8 @@ Task<void> NetworkProber::probe_http(Connection& connection, const ports::ProbeT
         result.error = complaint_about_body(health.expect_body, answer.body);
 }
 
-Task<Result<ReleaseNumber>> NetworkProber::through_proxy(ports::ProbeTarget target,
-                                                         std::string nonce) {
+Task<Result<ReleaseNumber>> EveryProber::through_proxy(ports::ProbeTarget target,
+                                                       std::string nonce) {
     target.health.url.clear();  // it is the route that is asked for, not the app
     auto address = *address_of(target);
     Connection connection(loop_, timers_, target.health.timeout, async::Cancel());
@@ -131,9 +135,9 @@ Task<Result<ReleaseNumber>> NetworkProber::through_proxy(ports::ProbeTarget targ
 
 }  // namespace
 
-std::unique_ptr<ports::Prober> make_prober(boost::asio::any_io_executor loop,
-                                           async::Timers& timers) {
-    return std::make_unique<NetworkProber>(loop, timers);
+std::unique_ptr<ports::Prober> make_prober(boost::asio::any_io_executor loop, async::Timers& timers,
+                                           std::string shim) {
+    return std::make_unique<EveryProber>(loop, timers, std::move(shim));
 }
 
 }  // namespace belay::health

@@ -59,7 +59,8 @@ std::optional<std::string_view> BodyReader::whole() {
     return bytes;
 }
 
-Task<Result<std::string_view>> BodyReader::next(std::uint64_t limit, std::size_t most) {
+Task<Result<std::string_view>> BodyReader::next(std::uint64_t limit, std::size_t most,
+                                                std::span<char> into) {
     if (done()) co_return std::string_view();
     if (!begun_) {
         auto begun = co_await begin();
@@ -69,7 +70,7 @@ Task<Result<std::string_view>> BodyReader::next(std::uint64_t limit, std::size_t
     ErrorCode failure;
     if (auto announced = length())
         failure = co_await connection_.read_raw(
-            std::min<std::uint64_t>(*announced - received_, most), piece);
+            std::min<std::uint64_t>(*announced - received_, most), into, piece);
     else
         failure = co_await connection_.read_chunked(parser_, most, piece);
     if (failure) co_return read_error(connection_, failure);

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace belay::http {
@@ -21,9 +22,11 @@ class BodyReader {
     // As announced; none where it comes in chunks. 0: there is no body.
     std::optional<std::uint64_t> length() const;
     // The next piece, of `most` bytes at most, empty at the end; valid until the next call or
-    // co_await. The first call answers `Expect: 100-continue`. Errc::limit beyond `limit` bytes in
-    // all, timeout, invalid (not HTTP), unavailable (the peer has gone).
-    Task<Result<std::string_view>> next(std::uint64_t limit, std::size_t most = Scratch::kSize);
+    // co_await. It lies at the beginning of `into` where it could be read there straight. The first
+    // call answers `Expect: 100-continue`. Errc::limit beyond `limit` bytes in all, timeout,
+    // invalid (not HTTP), unavailable (the peer has gone).
+    Task<Result<std::string_view>> next(std::uint64_t limit, std::size_t most = Scratch::kSize,
+                                        std::span<char> into = {});
     // All of it where it came with the head, as most deliveries do; valid until the next read from
     // this connection. None: it has to be read piece by piece.
     std::optional<std::string_view> whole();

@@ -13,9 +13,11 @@
 namespace belay::http {
 namespace {
 
-// A larger one leaves the budget to the many small ones.
-constexpr std::size_t kInMemoryMost = std::size_t{1} << 20;
+// A larger one leaves the budget to the many small ones, from its first byte on if it says so.
+constexpr std::size_t kInMemoryMost = std::size_t{256} * 1024;
 constexpr std::size_t kFirstReserve = 16 * 1024;
+// So many times what has come is reserved for what was announced: most are moved once at most.
+constexpr std::size_t kAhead = 8;
 constexpr std::size_t kBatch = 128 * 1024;
 
 Result<int> open_unlinked(const std::string& directory) {
@@ -33,10 +35,10 @@ Result<int> open_unlinked(const std::string& directory) {
 
 struct WriteAll {
     int fd;
-    std::string bytes;
+    Pile bytes;
 
     Result<void> operator()() const {
-        std::string_view rest = bytes;
+        auto rest = bytes.view();
         while (!rest.empty()) {
             auto count = ::write(fd, rest.data(), rest.size());
             if (count < 0 && errno == EINTR) continue;
@@ -54,6 +56,21 @@ struct OpenUnlinked {
 
 }  // namespace
 
+void Pile::reserve(std::size_t bytes) {
+    if (bytes <= capacity_) return;
+    auto larger = std::make_unique_for_overwrite<char[]>(bytes);
+    std::copy_n(place_.get(), size_, larger.get());
+    place_ = std::move(larger);
+    capacity_ = bytes;
+}
+
+void Pile::append(std::string_view bytes) {
+    if (bytes.empty()) return;
+    if (bytes.size() > capacity_ - size_) reserve(std::max(size_ + bytes.size(), 2 * capacity_));
+    if (bytes.data() != room().data()) std::copy_n(bytes.data(), bytes.size(), room().data());
+    size_ += bytes.size();
+}
+
 BodyStore::~BodyStore() {
     give_back();
     if (mapping_) ::munmap(mapping_, size_);
@@ -62,11 +79,15 @@ BodyStore::~BodyStore() {
 
 bool BodyStore::fits() {
     if (size_ <= reserved_) return true;
-    if (size_ > kInMemoryMost) return false;
-    auto want = std::max({size_, 2 * reserved_, kFirstReserve});
-    // Grows with what has come, as a head can announce anything, but not past what it announced.
-    if (announced_) want = std::max<std::size_t>(size_, std::min<std::uint64_t>(want, *announced_));
-    if (!budget_.take(want - reserved_)) return false;
+    if (std::max<std::uint64_t>(size_, announced_.value_or(0)) > kInMemoryMost) return false;
+    // A head can announce anything: what has come says how much of it is believed.
+    std::uint64_t want = announced_ ? std::min<std::uint64_t>(kAhead * size_, *announced_)
+                                    : std::max(2 * reserved_, kFirstReserve);
+    want = std::max<std::uint64_t>(size_, std::min<std::uint64_t>(want, kInMemoryMost));
+    if (!budget_.take(want - reserved_)) {
+        want = size_;
+        if (!budget_.take(want - reserved_)) return false;
+    }
     reserved_ = want;
     memory_.reserve(want);
     return true;
@@ -87,8 +108,8 @@ Task<Result<void>> BodyStore::append(std::string_view bytes) {
 }
 
 Task<Result<void>> BodyStore::finish() {
-    if (!spooled() || memory_.empty()) co_return Result<void>();
-    co_return co_await write(std::exchange(memory_, std::string()));
+    if (!spooled() || memory_.size() == 0) co_return Result<void>();
+    co_return co_await write(std::exchange(memory_, Pile()));
 }
 
 Task<Result<void>> BodyStore::spill() {
@@ -107,13 +128,13 @@ void BodyStore::give_back() {
     budget_.give_back(std::exchange(reserved_, 0));
 }
 
-Task<Result<void>> BodyStore::write(std::string bytes) {
+Task<Result<void>> BodyStore::write(Pile bytes) {
     WriteAll all(fd_, std::move(bytes));
     co_return co_await async::offload(pool_, std::move(all));
 }
 
 Result<std::string_view> BodyStore::view() {
-    if (!spooled()) return std::string_view(memory_);
+    if (!spooled()) return memory_.view();
     if (size_ == 0) return std::string_view();
     if (!mapping_) {
         auto* place = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd_, 0);

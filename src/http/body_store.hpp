@@ -9,7 +9,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -33,6 +35,22 @@ class MemoryBudget {
     std::size_t used_ = 0;
 };
 
+// Bytes that are put behind each other, without zeros written first to where they will lie.
+class Pile {
+  public:
+    void reserve(std::size_t bytes);
+    // What begins where room() began is there already.
+    void append(std::string_view bytes);
+    std::span<char> room() { return {place_.get() + size_, capacity_ - size_}; }
+    std::string_view view() const { return {place_.get(), size_}; }
+    std::size_t size() const { return size_; }
+
+  private:
+    std::unique_ptr<char[]> place_;
+    std::size_t size_ = 0;
+    std::size_t capacity_ = 0;
+};
+
 // Files are written on the pool.
 class BodyStore {
   public:
@@ -44,6 +62,9 @@ class BodyStore {
     BodyStore& operator=(const BodyStore&) = delete;
     ~BodyStore();
 
+    // Where the next bytes can be put, so that append() need not copy them; may be empty. Until the
+    // next append().
+    std::span<char> room() { return spooled() ? std::span<char>() : memory_.room(); }
     // Takes the bytes before it waits for anything.
     Task<Result<void>> append(std::string_view bytes);
     // After the last append, before view().
@@ -60,14 +81,14 @@ class BodyStore {
   private:
     bool fits();
     Task<Result<void>> spill();
-    Task<Result<void>> write(std::string bytes);
+    Task<Result<void>> write(Pile bytes);
     void give_back();
 
     MemoryBudget& budget_;
     boost::asio::thread_pool& pool_;
     std::string spool_;
     std::optional<std::uint64_t> announced_;
-    std::string memory_;  // of a spooled one what is not written yet
+    Pile memory_;  // of a spooled one what is not written yet
     std::size_t reserved_ = 0;
     std::size_t size_ = 0;
     int fd_ = -1;

@@ -307,7 +307,8 @@ std::optional<std::string_view> Connection::take_buffered(std::uint64_t count) {
     return std::string_view(static_cast<const char*>(buffer_.data().data()), taken_);
 }
 
-Task<ErrorCode> Connection::read_raw(std::uint64_t most, std::string_view& piece) {
+Task<ErrorCode> Connection::read_raw(std::uint64_t most, std::span<char> into,
+                                     std::string_view& piece) {
     forget_piece();
     if (has_bytes()) {
         taken_ = static_cast<std::size_t>(std::min<std::uint64_t>(buffer_.size(), most));
@@ -315,9 +316,10 @@ Task<ErrorCode> Connection::read_raw(std::uint64_t most, std::string_view& piece
         co_return ErrorCode();
     }
     std::size_t count = 0;
-    auto room = static_cast<std::size_t>(std::min<std::uint64_t>(Scratch::kSize, most));
-    auto failure = co_await read_some(scratch_.bytes.get(), room, count);
-    piece = {scratch_.bytes.get(), count};
+    if (into.empty()) into = {scratch_.bytes.get(), Scratch::kSize};
+    auto room = static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), most));
+    auto failure = co_await read_some(into.data(), room, count);
+    piece = {into.data(), count};
     co_return failure;
 }
 

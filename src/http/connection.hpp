@@ -19,6 +19,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -85,9 +86,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Task<ErrorCode> read_head(Parser& parser);
     // The next `count` bytes where all of them have come with the head; valid until the next read.
     std::optional<std::string_view> take_buffered(std::uint64_t count);
-    // Up to `most` bytes of what follows the head, without looking at them. They lie in the buffer
-    // or in the scratch, until the next read or co_await.
-    Task<ErrorCode> read_raw(std::uint64_t most, std::string_view& piece);
+    // Up to `most` bytes of what follows the head, without looking at them. They lie in the buffer,
+    // else in `into`, or in the scratch where that is empty, until the next read or co_await.
+    Task<ErrorCode> read_raw(std::uint64_t most, std::span<char> into, std::string_view& piece);
     // The next piece of a body in chunks, in the scratch; empty at its end.
     Task<ErrorCode> read_chunked(Parser& parser, std::size_t most, std::string_view& piece);
     Task<ErrorCode> write(std::string head, std::string body);

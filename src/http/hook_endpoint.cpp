@@ -172,7 +172,8 @@ Task<Result<void>> HookEndpoint::receive(Delivery& delivery, BodyReader& reader)
         co_return Result<void>();
     }
     while (true) {
-        auto piece = co_await reader.next(delivery.limit, delivery.body.convenient());
+        auto piece =
+            co_await reader.next(delivery.limit, delivery.body.convenient(), delivery.body.room());
         if (!piece) co_return piece.error();
         bool end = piece->empty();
         delivery.check->feed(*piece);

@@ -50,6 +50,14 @@ void describe(Archive& at, ProcessPlan& process) {
 }
 
 template <class Archive>
+void describe(Archive& at, CommandPlan& command) {
+    at("argv", command.argv);
+    at("uid", command.uid);
+    at("gid", command.gid);
+    at("timeout_ms", command.timeout);
+}
+
+template <class Archive>
 void describe(Archive& at, StatusRange& range) {
     at("first", range.first);
     at("last", range.last);
@@ -119,6 +127,8 @@ void describe(Archive& at, Manifest& manifest) {
     at("bytes", manifest.bytes);
     at("files", manifest.files);
     at("processes", manifest.processes);
+    at("command", manifest.command);
+    at("secrets", manifest.secrets);
     at("health", manifest.health);
     at("route", manifest.route);
     at("traffic", manifest.traffic);

@@ -400,7 +400,7 @@ Result<void> Sealing::write_list() {
 
 Result<void> Sealing::write_manifest() {
     auto& manifest = job_.manifest;
-    manifest.schema = domain::kManifestSchema;
+    manifest.schema = manifest.needed_schema();
     manifest.sealed_at = std::chrono::floor<Millis>(std::chrono::system_clock::now());
     auto json = encode(SealedManifest{manifest, list_digest_});
     auto file = layout_.manifest(manifest.app, manifest.number);

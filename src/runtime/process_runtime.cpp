@@ -1,3 +1,4 @@
+#include <belay/base/failpoint.hpp>
 #include <belay/base/log.hpp>
 #include <belay/runtime/process_runtime.hpp>
 #include <belay/sys/files.hpp>
@@ -193,6 +194,7 @@ Task<Result<RunInfo>> ProcessRuntime::start(ports::ProcessSpec spec, ports::Befo
 
 Task<Result<void>> ProcessRuntime::let_go(Run run, ports::BeforeGo before_go) {
     if (before_go) {
+        failpoint("candidate_forked");
         auto info = info_of(run->run_id(), run->status());
         auto durable = co_await before_go(info);
         if (!durable) co_return durable.error();
@@ -231,9 +233,13 @@ Task<Result<std::vector<RunInfo>>> ProcessRuntime::adopt() {
     std::vector<std::filesystem::path> places;
     std::error_code failure;
     for (std::filesystem::directory_iterator at(options_.run_directory, failure), end;
-         !failure && at != end; at.increment(failure))
-        if (run_id_is_valid(at->path().filename().string()) && at->is_directory(failure))
-            places.push_back(at->path());
+         !failure && at != end; at.increment(failure)) {
+        const auto name = at->path().filename().string();
+        if (std::find(options_.others.begin(), options_.others.end(), name) !=
+            options_.others.end())
+            continue;
+        if (run_id_is_valid(name) && at->is_directory(failure)) places.push_back(at->path());
+    }
     if (failure)
         co_return errno_error(failure.value(), "reading " + options_.run_directory.string());
     std::sort(places.begin(), places.end());

@@ -101,11 +101,6 @@ std::optional<std::string> missing_command(const std::vector<std::string>& argv,
     return fmt::format("no such command: {} (looked in {})", name, path);
 }
 
-std::vector<std::string> argv_of(const domain::Command& command) {
-    if (command.shell.empty()) return command.argv;
-    return {"/bin/sh", "-euc", command.shell};
-}
-
 std::uint64_t oom_kills() {
     auto machine = counter("/proc/vmstat", "oom_kill");
     auto group = sys::read_file("/proc/self/cgroup");

@@ -23,9 +23,6 @@ void judge(const Exit& exit, StopCause cause, std::uint64_t oom_kills, const por
 std::optional<std::string> missing_command(const std::vector<std::string>& argv,
                                            const ports::StageJob& job);
 
-// A string runs under a shell that stops at the first failure; an array is executed as it is.
-std::vector<std::string> argv_of(const domain::Command& command);
-
 // OOM kills that the kernel counted so far: machine-wide plus in our own cgroup. Only its growth
 // means something.
 std::uint64_t oom_kills();

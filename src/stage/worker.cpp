@@ -4,6 +4,7 @@
 
 #include <belay/async/task_group.hpp>
 #include <belay/base/process.hpp>
+#include <belay/domain/command.hpp>
 #include <belay/stage/worker.hpp>
 #include <belay/sys/child.hpp>
 #include <belay/sys/pipes.hpp>
@@ -134,7 +135,7 @@ sys::ChildSpec Worker::spec_of(const sys::UniqueFd& output) const {
     spec.out = output.get();
     spec.err = output.get();
     auto& program = spec.program;
-    program.argv = argv_of(job_.run);
+    program.argv = domain::argv_of(job_.run);
     program.env = job_.env;
     program.cwd = job_.cwd;
     program.stop.timeout = job_.grace;
@@ -199,7 +200,7 @@ void Worker::stop(sys::Child& child, StopCause cause) {
 // would give it.
 Result<ports::StageOutcome> Worker::refused(const Error& error) {
     if (error.code != Errc::invalid || !std::filesystem::is_directory(job_.cwd)) return error;
-    auto missing = missing_command(argv_of(job_.run), job_);
+    auto missing = missing_command(domain::argv_of(job_.run), job_);
     ports::StageOutcome outcome;
     outcome.exit_code = missing ? 127 : 126;
     outcome.detail = missing ? *missing : error.message;

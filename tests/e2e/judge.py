@@ -4,7 +4,7 @@ request failed when it is refused, reset, takes over a second, has another statu
 a kept-alive connection is closed under it. An error that the application itself answered (it says so in X-App-Release) is its own and
 counted apart.
 
-judge.py PORT RATE [--host NAME] [--path PATH] [--limit SECONDS] [--max-time S] [--events FILE] [--record FILE]
+judge.py PORT RATE [--host NAME] [--path PATH] [--limit SECONDS] [--max-time S] [--events FILE] [--record FILE] [--reconnect]
 Runs until SIGTERM (or --limit), then prints one JSON object.
 """
 import argparse
@@ -23,6 +23,8 @@ parser.add_argument("--path", default="/")
 parser.add_argument("--limit", type=float, default=600)
 parser.add_argument("--max-time", type=float, default=1.0)
 parser.add_argument("--events", help="file to which the first answer of each release is appended, with its time")
+parser.add_argument("--reconnect", action="store_true",
+                    help="a kept-alive connection that was closed while it rested is made anew, as all clients do (RFC 9112 section 9.3.1)")
 parser.add_argument("--record", help="file to which every failure, and every change of the release that answers, is appended as a line of JSON")
 args = parser.parse_args()
 
@@ -81,9 +83,12 @@ async def one(kind):
             if kept and idle[kind]:
                 # The one that rested longest: none rests until its server may close it (Belay's proxy: 75 s).
                 connection = idle[kind].popleft()
-                opened = connection[3]
-                if connection[0].at_eof():
-                    return fail(kind, f"kept-alive connection was closed while idle, within {began - connection[2]:.1f} s", began, opened)
+                while args.reconnect and connection and connection[0].at_eof():
+                    connection = idle[kind].popleft() if idle[kind] else None
+                if connection:
+                    opened = connection[3]
+                    if connection[0].at_eof():
+                        return fail(kind, f"kept-alive connection was closed while idle, within {began - connection[2]:.1f} s", began, opened)
             if connection is None:
                 connection = await asyncio.open_connection("127.0.0.1", args.port)
             reader, writer = connection[:2]

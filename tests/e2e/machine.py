@@ -235,16 +235,16 @@ listen = ["127.0.0.1:{self.proxy_port}"]
         os.chmod(file.name, 0o600)
         path = os.path.join(self.folder, f"etc/apps/{name}.toml")
         body = f'repo = "{repo}"\npoll = "off"\n{text}'
-        if "[service]" not in text and "[service." not in text:
+        if not any(target in text for target in ("[service]", "[service.", "[command]")):
             body += '\n[service]\nrun = ["/usr/bin/python3", "app.py"]\nstop_timeout = "5s"\n'
         with open(path, "w") as file:
             file.write(body + windows)
         return path
 
     # --- the daemon
-    def start(self, wait=True, **environment):
+    def start(self, wait=True, binary=BELAY, **environment):
         with open(self.log, "a") as log:
-            self.daemon = subprocess.Popen([BELAY, "serve"], env=self.environment(**environment), stdin=subprocess.DEVNULL,
+            self.daemon = subprocess.Popen([binary, "serve"], env=self.environment(**environment), stdin=subprocess.DEVNULL,
                                            stdout=log, stderr=subprocess.STDOUT)
         if wait:
             self.wait_ready()

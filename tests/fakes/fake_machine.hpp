@@ -63,6 +63,9 @@ struct FakeMachine {
     std::map<ReleaseNumber, domain::Manifest> manifests;
     std::optional<domain::LiveManifest> live;
     ReleaseNumber current = 0;
+    std::set<ReleaseNumber> damaged;  // are not what was sealed any more
+    std::optional<Error> live_error;  // live/APP.json can't be changed
+    ReleaseNumber in_place = 0;  // what a command made live, of what `current` was by then
 
     // processes: what their program does is decided by the release's commit
     struct Process {
@@ -192,6 +195,9 @@ class FakeStages : public ports::Stages {
         outcome.exit_code = 0;
         auto planned = machine_.outcomes.find(job.name);
         if (whole && planned != machine_.outcomes.end()) outcome = planned->second;
+        const bool passed = outcome.verdict == ports::StageVerdict::passed;
+        if (passed && (job.name == "command" || job.name == "rollback"))
+            machine_.in_place = machine_.current;
         co_return outcome;
     }
     Task<Result<void>> wait_for_leftovers(std::string) override { co_return Result<void>{}; }
@@ -231,7 +237,9 @@ class FakeReleases : public ports::Releases {
         if (found == machine_.manifests.end()) co_return std::optional<domain::Manifest>{};
         co_return std::optional(found->second);
     }
-    Task<Result<void>> verify(std::string, ReleaseNumber, ports::Check) override {
+    Task<Result<void>> verify(std::string, ReleaseNumber number, ports::Check) override {
+        if (machine_.damaged.contains(number))
+            co_return Error{Errc::conflict, "release " + std::to_string(number) + " was changed"};
         co_return Result<void>{};
     }
     Task<Result<std::vector<ReleaseNumber>>> list(std::string) override {
@@ -253,6 +261,7 @@ class FakeReleases : public ports::Releases {
         co_return Result<void>{};
     }
     Task<Result<void>> remove_live(std::string) override {
+        if (machine_.live_error) co_return *machine_.live_error;
         machine_.live.reset();
         co_return Result<void>{};
     }
@@ -359,11 +368,14 @@ class FakeRuntime : public ports::Runtime {
     // The program of every process of the release ends with this code; its shim restarts it where
     // that is its policy.
     void crash(ReleaseNumber release, int code) {
+        Exit exit;
+        exit.code = code;
+        end(release, exit);
+    }
+    void end(ReleaseNumber release, Exit exit) {
         for (auto& [id, process] : machine_.processes) {
             if (process.release != release || process.info.state != ports::RunState::running)
                 continue;
-            Exit exit;
-            exit.code = code;
             process.info.last_exit = exit;
             const bool again = process.info.policy == RestartPolicy::always;
             process.info.state = again ? ports::RunState::backing_off : ports::RunState::exited;
@@ -415,6 +427,14 @@ class FakeTraffic : public ports::Traffic {
         }
         co_return all;
     }
+    Task<Result<ports::TrafficFigures>> figures(Millis) override {
+        ports::TrafficFigures figures;
+        for (auto& [release, counted] : machine_.counters) {
+            counted.release = release;
+            figures.apps["shop"].push_back(counted);
+        }
+        co_return figures;
+    }
     Task<Result<ports::Serving>> serving(std::string app) override {
         if (!machine_.epochs.contains(app)) co_return Error{Errc::not_found, app};
         ports::Serving serving;
@@ -447,6 +467,12 @@ class FakeProber : public ports::Prober {
         probe.target = "http://127.0.0.1:" + std::to_string(target.port);
         probe.error = "connection refused";
         probe.refused = true;
+        if (auto found = machine_.manifests.find(machine_.in_place);
+            !target.health.url.empty() && found != machine_.manifests.end()) {
+            probe.refused = false;
+            probe.error = machine_.sick_commits.contains(found->second.commit) ? "status 500" : "";
+            co_return probe;
+        }
         for (const auto& [id, process] : machine_.processes) {
             if (process.info.port != target.port || process.info.state != ports::RunState::running)
                 continue;

@@ -58,7 +58,7 @@ def run(name, seconds):
     findings = BUILD / "findings" / name
     for folder in (corpus, findings):
         folder.mkdir(parents=True, exist_ok=True)
-    command = [BUILD / "tests" / "fuzz" / f"fuzz_{name}", f"-max_total_time={seconds}", "-max_len=65536", "-timeout=10",
+    command = [BUILD / "tests" / "fuzz" / f"fuzz_{name}", f"-max_total_time={seconds}", "-max_len=65536", "-timeout=30",
                "-rss_limit_mb=1024", "-malloc_limit_mb=64", "-print_final_stats=1", f"-artifact_prefix={findings}/"]
     result = subprocess.run([*command, corpus, *seeds_of(name)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     log = result.stdout.decode(errors="replace")

@@ -4,20 +4,11 @@ import os
 import shutil
 import signal
 import subprocess
-import time
+import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-def wait_for(what, condition, deadline=60.0):
-    end = time.monotonic() + deadline
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"waited {deadline:g} s in vain for {what}")
-        time.sleep(0.05)
+sys.path.insert(0, os.path.join(HERE, "../e2e"))
+from machine import wait_for  # noqa: E402
 
 
 class Container:

@@ -13,8 +13,8 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(HERE, "../..")
 sys.path.insert(0, os.path.join(HERE, "../e2e"))
-from container import Container, wait_for  # noqa: E402
-from machine import Repository, SHORT  # noqa: E402
+from container import Container  # noqa: E402
+from machine import Repository, SHORT, wait_for  # noqa: E402
 
 ARCHIVE = os.environ["BELAY_SYSTEM_ROOT"]
 OLD = os.environ["BELAY_OLD_PACKAGE"]
@@ -23,6 +23,8 @@ ENDS = ("healthy", "failed", "rolled_back", "canceled", "superseded")
 
 
 class Server(unittest.TestCase):
+    traffic = ""  # what the next app's file says of it
+
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="belay-system-")
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
@@ -42,8 +44,8 @@ class Server(unittest.TestCase):
         self.addCleanup(server.kill)
         return f"http://127.0.0.1:{int(server.stdout.readline())}/shop.git"
 
-    def users(self, rate=50):
-        judge = subprocess.Popen([*self.box.network(), sys.executable, os.path.join(HERE, "../e2e/judge.py"), "80", str(rate)],
+    def users(self, rate=50, *options):
+        judge = subprocess.Popen([*self.box.network(), sys.executable, os.path.join(HERE, "../e2e/judge.py"), "80", str(rate), *options],
                                  stdout=subprocess.PIPE, text=True)
         judge.stdout.readline()
         self.addCleanup(judge.stdout.close)
@@ -74,8 +76,8 @@ class Server(unittest.TestCase):
             return record if record["state"] in ENDS else None
         return wait_for(f"the end of {identity}", ended, deadline)
 
-    def newest(self):
-        items = self.json("history", "shop")["items"]
+    def newest(self, app="shop"):
+        items = self.json("history", app)["items"]
         return items[0] if items else None
 
     def push(self, release, mode="ok", **files):
@@ -85,14 +87,17 @@ class Server(unittest.TestCase):
         """Pushes with git, and tells the server as GitHub would, through the proxy."""
         commit = self.repository.commit(release, mode, **files)
         self.repository.push()
+        return self.tell("shop", release, commit)
+
+    def tell(self, app, release, commit):
         body = json.dumps({"ref": "refs/heads/main", "before": "0" * 40, "after": commit, "head_commit": {"id": commit, "message": release},
                            "repository": {"full_name": "octo/shop"}})
-        with open(self.box.root + "/etc/belay/secrets/shop.hook") as file:
+        with open(self.box.root + f"/etc/belay/secrets/{app}.hook") as file:
             secret = file.read().strip()
         signature = hmac.new(secret.encode(), body.encode(), hashlib.sha256).hexdigest()
         answer = subprocess.run([*self.box.network(), "curl", "-sS", "-H", "Host: deploy.test", "-H", "Content-Type: application/json",
                                  "-H", "X-GitHub-Event: push", "-H", f"X-GitHub-Delivery: {commit}", "-H",
-                                 f"X-Hub-Signature-256: sha256={signature}", "--data-binary", "@-", "http://127.0.0.1/hooks/shop"],
+                                 f"X-Hub-Signature-256: sha256={signature}", "--data-binary", "@-", f"http://127.0.0.1/hooks/{app}"],
                                 input=body, capture_output=True, text=True, check=True)
         queued = json.loads(answer.stdout)
         self.assertEqual(queued.get("decision"), "queued", answer.stdout + self.box.log())
@@ -134,9 +139,9 @@ stop_timeout = "5s"
 
     def edit(self, path):
         """What a person would do in an editor."""
-        if path == "/etc/belay/apps/shop.toml":
+        if path.startswith("/etc/belay/apps/"):
             self.assertIn(f'repo = "{self.url}"', " ".join(self.box.run("cat", path).stdout.split()))
-            return self.box.write(path, self.app_file(self.url))
+            return self.box.write(path, self.app_file(self.url) + self.traffic)
         text = self.box.run("cat", path).stdout
         for old, new in (('allow   = ["https", "ssh", "git"]', 'allow   = ["https", "ssh", "git", "http"]'),
                          ('#= public_url = "https://deploy.example.com"', 'public_url = "http://deploy.test"'),
@@ -149,7 +154,9 @@ stop_timeout = "5s"
         words = command.split()
         if words[0] == "editor":
             return self.edit(words[1])
-        words = [self.url if word.startswith("https://") else word for word in words]
+        words = [self.url if word.startswith(("https://", "ssh://")) else word for word in words]
+        if words[0] == "ssh-keyscan":
+            words = ["sh", "-c", " ".join(words).replace("git.example.com", "127.0.0.1")]
         return self.box.run(*words, DEBIAN_FRONTEND="noninteractive")
 
     def set_up(self):
@@ -249,8 +256,42 @@ stop_timeout = "5s"
         for path in ("/etc/belay", "/var/lib/belay", "/usr/bin/belay"):
             self.assertFalse(os.path.exists(self.box.root + path), path)
 
+    def serve_ssh(self):
+        """The same repository again, at a git server that is reached by ssh alone."""
+        box = self.box
+        box.run("useradd", "--create-home", "git")
+        shutil.copytree(self.repository.bare, box.root + "/srv/git/blog.git")
+        box.run("chown", "-R", "git:", "/srv/git")
+        box.run("systemctl", "start", "ssh")
+        return "ssh://git@127.0.0.1/srv/git/blog.git"
+
+    def test_a_private_repository_over_ssh(self):
+        box = self.box
+        self.set_up()
+        self.url = self.serve_ssh()
+        self.traffic = 'listen = ["127.0.0.1:3100"]\n'
+        served = lambda: box.run("curl", "-sS", "-m", "5", "http://127.0.0.1:3100/", check=False).stdout.split()[:1]
+        for command in self.documented("A private repository over ssh"):
+            said = self.type(command).stdout
+            if command.startswith("belay init"):
+                keys = [line.strip() for line in said.splitlines() if line.strip().startswith("ssh-ed25519 ")]
+                self.assertEqual(len(keys), 1, said)
+                box.write("/home/git/.ssh/authorized_keys", "restrict " + keys[0] + "\n")
+                box.run("chown", "-R", "git:", "/home/git/.ssh")
+        first = self.wait_end(wait_for("the first deployment", lambda: self.newest("blog"))["id"])
+        self.assertEqual(first["state"], "healthy", json.dumps(first, indent=1) + box.log())
+        self.assertEqual(served(), ["r1"])
+        commit = self.repository.commit("r2")
+        subprocess.run(["git", "-c", "safe.directory=*", "-C", self.repository.work, "push", "-q", box.root + "/srv/git/blog.git", "HEAD:main"],
+                       check=True, env=dict(os.environ, GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0="safe.directory", GIT_CONFIG_VALUE_0="*"))
+        box.run("chown", "-R", "git:", "/srv/git")
+        second = self.wait_end(self.tell("blog", "r2", commit))
+        self.assertEqual(second["state"], "healthy", json.dumps(second, indent=1) + box.log())
+        self.assertEqual(served(), ["r2"])
+        self.assertEqual(self.served(), "r1")
+
     def test_a_killed_proxy_leaves_clients_in_the_queue_of_systemd(self):
-        """Also those of listeners that the daemon opened later. What was in flight or kept alive in it is lost."""
+        """Also those of listeners that the daemon opened later. Lost is what was in flight in it, nothing else."""
         box = self.box
         self.set_up()
         with open(box.root + "/etc/belay/apps/shop.toml", "a") as file:
@@ -258,7 +299,7 @@ stop_timeout = "5s"
         box.run("systemctl", "reload", "belay")
         own = ("curl", "-sS", "-m", "5", "http://127.0.0.1:3000/")
         wait_for("the app's own port", lambda: box.run(*own, check=False).stdout.startswith("r1"))
-        judge = self.users()
+        judge = self.users(50, "--reconnect")
         for _ in range(5):
             proxy = self.unit("belay-proxy", "MainPID")
             box.run("kill", "-KILL", proxy)
@@ -267,10 +308,10 @@ stop_timeout = "5s"
             self.assertEqual(self.served(), "r1")
         verdict = self.verdict(judge)
         print(f"5 proxies killed: {verdict['sent']} requests, {verdict['failed']} failed: {json.dumps(verdict.get('failures'))[:600]}", flush=True)
-        # At 50 requests a second, of which half are on kept connections.
-        self.assertLessEqual(verdict["failed"], 5 * 4, json.dumps(verdict, indent=1))
-        refused = [one for one in verdict.get("failures", []) if "refused" in one["why"].lower()]
-        self.assertEqual(refused, [])
+        # Each takes a few milliseconds, at 50 a second: one in flight is rare, two at once are no chance.
+        self.assertLessEqual(verdict["failed"], 5, json.dumps(verdict, indent=1))
+        cut_off = ("ConnectionResetError", "IncompleteReadError")
+        self.assertEqual([one for one in verdict["failures"] if not one["why"].startswith(cut_off)], [])
 
     def test_proxies_that_follow_one_another_lose_no_request(self):
         self.set_up()

@@ -94,6 +94,17 @@ struct ProcessPlan {
     bool operator==(const ProcessPlan&) const = default;
 };
 
+// What makes a release of a [command] live, after `current` was pointed at it. Its environment is
+// that of process "command".
+struct CommandPlan {
+    std::vector<std::string> argv;
+    int uid = -1;  // -1: as the daemon
+    int gid = -1;
+    Millis timeout{};
+
+    bool operator==(const CommandPlan&) const = default;
+};
+
 // How the proxy shows it.
 struct RoutePlan {
     std::vector<std::string> hosts;
@@ -104,11 +115,12 @@ struct RoutePlan {
     bool operator==(const RoutePlan&) const = default;
 };
 
-inline constexpr int kManifestSchema = 1;
+// The highest that this version knows.
+inline constexpr int kManifestSchema = 2;
 
 // releases/APP/NUMBER.json without its file list.
 struct Manifest {
-    int schema = kManifestSchema;
+    int schema = 1;
     std::string app;
     ReleaseNumber number = 0;
     std::string commit;
@@ -121,16 +133,23 @@ struct Manifest {
     std::int64_t bytes = 0;
     std::int64_t files = 0;
     std::vector<ProcessPlan> processes;
+    std::optional<CommandPlan> command;  // of a [command], which has no processes
+    std::vector<std::string> secrets;    // variables whose values are never to be shown
     Health health;
     RoutePlan route;
     Traffic traffic;
 
+    // Its processes are not Belay's: it is made live in the place of the one before.
+    bool in_place() const { return command.has_value(); }
+    // The lowest schema that can carry it: a Belay that does not know of releases without processes
+    // has to leave them alone.
+    int needed_schema() const { return in_place() ? 2 : 1; }
     bool operator==(const Manifest&) const = default;
 };
 
 // live/APP.json: what must run after a boot, readable without the database.
 struct LiveManifest {
-    int schema = kManifestSchema;
+    int schema = 1;
     std::string app;
     std::int64_t epoch = 0;
     bool stopped = false;

@@ -50,6 +50,7 @@ struct Course {
     bool approval = false;
     bool release_command = false;
     bool release_idempotent = false;
+    bool in_place = false;  // the release has no candidate: switching comes before verifying
 
     bool operator==(const Course&) const = default;
 };
@@ -88,9 +89,13 @@ Result<Transition> apply(const Deployment& deployment, const Event& event, const
 // failed(interrupted): more would be a loop.
 inline constexpr int kAttemptsMax = 5;
 
+// Whether what users reach may be this deployment's release by then: from there on nothing
+// interrupts it but its own failure or a person.
+bool is_switched(State state, const Course& course);
+
 // spec/decisions.md 6: whether a newer push may supersede this one, given how many running ones it
 // superseded in a row.
-bool may_supersede(const Deployment& deployment, int superseded_in_row);
+bool may_supersede(const Deployment& deployment, const Course& course, int superseded_in_row);
 inline constexpr int kSupersededInRowMax = 2;
 
 }  // namespace belay::domain

@@ -1,4 +1,4 @@
-// Probes over the network: `ports::Prober` for http and tcp.
+// `ports::Prober` for http, tcp and exec.
 #pragma once
 
 #include <belay/async/timers.hpp>
@@ -7,6 +7,7 @@
 #include <boost/asio/any_io_executor.hpp>
 
 #include <memory>
+#include <string>
 
 namespace belay::health {
 
@@ -19,8 +20,8 @@ inline constexpr std::size_t kShownBytes = 200;
 inline constexpr const char* kNonceHeader = "X-Belay-Nonce";
 inline constexpr const char* kReleaseHeader = "X-Belay-Release";
 
-// Loop thread only; `timers` outlives it.
-std::unique_ptr<ports::Prober> make_prober(boost::asio::any_io_executor loop,
-                                           async::Timers& timers);
+// Loop thread only; `timers` outlives it. `shim`: what commands are started under.
+std::unique_ptr<ports::Prober> make_prober(boost::asio::any_io_executor loop, async::Timers& timers,
+                                           std::string shim);
 
 }  // namespace belay::health

@@ -21,7 +21,8 @@ class Prober : public ::testing::Test {
   protected:
     boost::asio::io_context loop{1};
     std::unique_ptr<async::Timers> timers = async::make_timers(loop.get_executor());
-    std::unique_ptr<ports::Prober> prober = make_prober(loop.get_executor(), *timers);
+    std::unique_ptr<ports::Prober> prober =
+        make_prober(loop.get_executor(), *timers, BELAY_SHIM_PATH);
     ports::ProbeTarget target;
 
     Prober() {
@@ -262,9 +263,9 @@ TEST_F(Prober, ProbesAUrl) {
     EXPECT_NE(probe(1).error.find("not in effect yet"), std::string::npos);
 }
 
-TEST_F(Prober, SaysWhichTypesAreNotInEffectYet) {
-    target.health.type = "exec";
-    EXPECT_EQ(probe(1).error, "health.type \"exec\" is not in effect yet");
+TEST_F(Prober, HasNothingToProbeWithoutAType) {
+    target.health.type = "none";
+    EXPECT_EQ(probe(1).error, "health.type \"none\" has nothing to probe");
 }
 
 TEST_F(Prober, AsksTheProxyWhichReleaseAnswered) {

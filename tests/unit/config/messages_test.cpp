@@ -322,13 +322,23 @@ const std::vector<Case> kHealthAndTraffic{
     {kApp + "[health]\nurl = \"http://169.254.169.254/latest\"\n",
      {"shop.toml:5:7: health.url: points at a link-local or metadata address, which is never "
       "asked"}},
+    {kApp + "[health]\nurl = \"tcp://127.0.0.1:9000\"\n", {}},
+    {kApp + "[health]\nurl = \"tcp://127.0.0.1\"\n",
+     {"shop.toml:5:7: health.url: names a host and a port alone, as in \"tcp://127.0.0.1:9000\""}},
+    {kApp + "[health]\ntype = \"http\"\nurl = \"tcp://127.0.0.1:9000\"\n",
+     {"shop.toml:6:7: health.url: is of type tcp, but health.type is \"http\"",
+      "shop.toml:5:8: health.type: http needs a path, such as path = \"/healthz\""}},
     {kApp + "[health]\nrun = \"bin/check\"\n",
      {"shop.toml:5:7: health.run: is of type exec; write type = \"exec\" beside it, or take it "
       "away"}},
     {kApp + "[health]\ntype = \"exec\"\n",
-     {"shop.toml:5:8: warning: health.type: not in effect yet: only \"http\" and \"tcp\" are "
-      "probed",
-      "shop.toml:5:8: health.type: exec needs a command: run = \"bin/check\""}},
+     {"shop.toml:5:8: health.type: exec needs a command: run = \"bin/check\""}},
+    {kApp + "[health]\ntype = \"exec\"\nrun = \"bin/check\"\n", {}},
+    {kApp + "[health]\ntype = \"none\"\n", {}},
+    {"repo = \"https://a.example/b\"\n[service.bot]\nrun = \"bin/bot\"\n[health]\ntype = "
+     "\"exec\"\nrun = \"bin/check\"\n",
+     {"shop.toml:6:7: health.run: no process is called web, so nothing gets traffic; [service.web] "
+      "is missing (there is [service.bot])"}},
     {kApp + "[traffic]\nhosts = [\"https://a.example\", \"a.example:80\", \"*.a.example\", "
             "\"-a.example\", \"ok.example\"]\n",
      {"shop.toml:5:10: traffic.hosts: \"https://a.example\" is written without the scheme: "
@@ -363,8 +373,8 @@ const std::vector<Case> kLater{
       "from this file"}},
     {"approval = \"none\"\npipeline = \"server\"\n" + kApp, {}},
     {kApp + "limits = { memory = \"1GiB\" }\nsocket_activation = true\nruntime = \"systemd\"\n",
-     {"shop.toml:4:10: warning: service.limits: not in effect yet: no limits are set on an app's "
-      "processes",
+     {"shop.toml:4:10: warning: service.limits: not in effect yet: only `processes` is, where "
+      "Belay runs as root",
       "shop.toml:5:21: warning: service.socket_activation: not in effect yet: the app opens PORT "
       "itself",
       "shop.toml:6:11: warning: service.runtime: not in effect yet: Belay itself starts it and "
@@ -398,12 +408,27 @@ const std::vector<Case> kTargets{
       "\"reload\" where it can"}},
     {"repo = \"https://a.example/b\"\n[command]\nrun = \"make install\"\n[health]\nurl = "
      "\"http://127.0.0.1:9000/up\"\n",
-     {"shop.toml:2:1: warning: command: not in effect yet: apps with [command] come with a later "
-      "version; this one is not deployed "
-      "until then",
-      "shop.toml:2:1: warning: command: a gap at each switch is up to the command; nothing runs "
+     {"shop.toml:2:1: warning: command: a gap at each switch is up to the command; nothing runs "
       "beside the old release, so neither a "
       "way back without restart nor zero failed requests can be promised"}},
+    {"repo = \"https://a.example/b\"\n[command]\nrun = \"make install\"\nuser = "
+     "\"deploy\"\n[health]\npath = \"/up\"\n[traffic]\nhosts = [\"a.example\"]\n",
+     {"shop.toml:4:8: warning: command.user: not in effect yet: it runs as the app's own uid",
+      "shop.toml:2:1: warning: command: a gap at each switch is up to the command; nothing runs "
+      "beside the old release, so neither a "
+      "way back without restart nor zero failed requests can be promised",
+      "shop.toml:6:8: health.path: a [command] has no port of Belay's; write the whole address: "
+      "url "
+      "= \"http://127.0.0.1:9000/up\"",
+      "shop.toml:8:9: traffic.hosts: the traffic of a [command] does not come through Belay's "
+      "proxy: whoever serves `current` listens for it"}},
+    {"repo = \"https://a.example/b\"\n[command]\nrun = \"make install\"\n[health]\ntype = "
+     "\"none\"\n",
+     {"shop.toml:2:1: warning: command: a gap at each switch is up to the command; nothing runs "
+      "beside the old release, so neither a "
+      "way back without restart nor zero failed requests can be promised",
+      "shop.toml:2:1: command: needs a health check of its own: [health] url = "
+      "\"http://127.0.0.1:9000/up\" or type = \"exec\""}},
     {kApp + "[static]\nroot = \"dist\"\n",
      {"shop.toml:4:1: warning: static: not in effect yet: apps with [static] come with a later "
       "version; this one is not deployed "
@@ -504,8 +529,7 @@ const std::vector<Case> kServer{
       "network; take \"starttls\" or \"tls\""}},
     {"[server]\ntls = { cert = \"/x\" }\nbadges = true\n[metrics]\nenabled = true\n",
      {"belay.toml:2:7: server.tls: has cert without key",
-      "belay.toml:3:10: warning: server.badges: not in effect yet: there are no badges",
-      "belay.toml:5:11: warning: metrics.enabled: not in effect yet: there is no /metrics"}},
+      "belay.toml:3:10: warning: server.badges: not in effect yet: there are no badges"}},
     {"[defaults]\npol = \"5m\"\n[defaults.build]\ntimeout = 5\n",
      {"belay.toml:2:1: pol: unknown key; did you mean \"poll\"?",
       "belay.toml:4:11: build.timeout: wants a duration such as \"30m\", not the number 5"}},

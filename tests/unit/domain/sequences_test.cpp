@@ -47,6 +47,61 @@ struct SmallWorld {
     }
 };
 
+// What comes of it when nothing goes wrong.
+EventKind natural(State state) {
+    if (state == State::sealing) return EventKind::sealed;
+    if (state == State::releasing) return EventKind::release_passed;
+    if (state == State::switching) return EventKind::switched;
+    if (state == State::verifying) return EventKind::verified;
+    return state == State::baking ? EventKind::bake_passed : EventKind::rolled_back;
+}
+
+// The same for a release that takes the place of the one before: there is nothing that runs beside
+// it, but it is never given up once it may be live, and never promoted unverified.
+TEST(Sequences, InPlaceTheWayBackIsNeverLeftOut) {
+    std::mt19937 random(20261125);
+    int back = 0, healthy = 0;
+    for (int round = 0; round < 20'000; ++round) {
+        Deployment deployment;
+        deployment.id = DeploymentId{round + 1};
+        deployment.previous = 1;
+        deployment.state = State::sealing;
+        Course course{random() % 4 == 0, random() % 2 == 0, random() % 2 == 0, true};
+        bool flipped = false, verified = false, gone_back = false;
+        for (int step = 0; step < 200 && !is_end(deployment.state); ++step) {
+            Event event;
+            event.kind = random() % 2 == 0 ? natural(deployment.state)
+                                           : static_cast<EventKind>(random() % kEventKindCount);
+            event.failure.reason = Reason::unhealthy;
+            event.by = DeploymentId{deployment.id.value + 1};
+            event.sealed = random() % 2 == 0;
+            event.rebooted = random() % 4 == 0;
+            auto transition = apply(deployment, event, course);
+            if (!transition) continue;
+            const auto effect = transition->effect;
+            if (effect == Effect::switch_traffic) flipped = true;
+            if (effect == Effect::roll_back) gone_back = true;
+            if (deployment.state == State::verifying && event.kind == EventKind::verified)
+                verified = true;
+            ASSERT_NE(effect, Effect::start);
+            ASSERT_NE(effect, Effect::drain);
+            ASSERT_FALSE(effect == Effect::discard && flipped) << "left as it is after the flip";
+            deployment = transition->next;
+        }
+        if (!is_end(deployment.state)) continue;
+        if (deployment.state == State::healthy) {
+            ++healthy;
+            EXPECT_TRUE(flipped && verified);
+        } else if (flipped) {
+            ++back;
+            EXPECT_TRUE(gone_back || deployment.state == State::failed);
+            EXPECT_NE(deployment.state, State::superseded);
+        }
+    }
+    EXPECT_GT(healthy, 100);
+    EXPECT_GT(back, 1'000);
+}
+
 TEST(Sequences, ExactlyOneReleaseIsLiveAndTheOldOneRunsUntilTheNewIsHealthy) {
     std::mt19937 random(20261122);
     int ends = 0;

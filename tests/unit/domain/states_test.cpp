@@ -57,7 +57,7 @@ std::vector<Row> read_table() {
 const std::vector<std::string> kConditions{"approval", "command",  "idempotent",   "copy",
                                            "restart",  "warm",     "already_live", "sealed",
                                            "serving",  "rebooted", "previous",     "no_way_back",
-                                           "rollback", "pending",  "exhausted"};
+                                           "rollback", "pending",  "exhausted",    "in_place"};
 
 unsigned bit(const std::string& condition);
 
@@ -89,7 +89,8 @@ Situation make(State state, EventKind kind, unsigned bits) {
         no_way_back,
         rollback,
         pending,
-        exhausted
+        exhausted,
+        in_place
     };
     auto on = [&](Index index) { return (bits & bit_of[index]) != 0; };
     Situation situation;
@@ -113,7 +114,7 @@ Situation make(State state, EventKind kind, unsigned bits) {
     event.copy = on(copy);
     event.by = DeploymentId{9};
     event.failure.reason = Reason::unhealthy;
-    situation.course = {on(approval), on(command), on(idempotent)};
+    situation.course = {on(approval), on(command), on(idempotent), on(in_place)};
     return situation;
 }
 
@@ -126,10 +127,13 @@ unsigned bit(const std::string& condition) {
 // Conditions that can't hold together, or don't apply, are not situations.
 bool possible(unsigned holds, State state) {
     static const unsigned copy = bit("copy"), restart = bit("restart"), command = bit("command"),
-                          already_live = bit("already_live"), pending = bit("pending");
+                          already_live = bit("already_live"), pending = bit("pending"),
+                          in_place = bit("in_place");
     if ((holds & copy) && (holds & restart)) return false;
     if ((holds & restart) && (holds & command)) return false;  // nothing new is made
     if ((holds & restart) && state >= State::fetching && state <= State::releasing) return false;
+    // It has no candidate to start, and no traffic of the proxy's to drain.
+    if ((holds & in_place) && (state == State::starting || state == State::draining)) return false;
     if ((holds & already_live) && state != State::queued) return false;
     return !(holds & pending) || state == State::releasing || state == State::sealing;
 }
@@ -254,16 +258,25 @@ TEST(Transition, ACanceledBakeEndsRolledBackForThatReason) {
 TEST(Supersede, SparesTheThirdInARowAndWhateverAPersonStarted) {
     Deployment deployment;
     deployment.state = State::building;
-    EXPECT_TRUE(may_supersede(deployment, 0));
-    EXPECT_TRUE(may_supersede(deployment, 1));
-    EXPECT_FALSE(may_supersede(deployment, kSupersededInRowMax));
+    EXPECT_TRUE(may_supersede(deployment, {}, 0));
+    EXPECT_TRUE(may_supersede(deployment, {}, 1));
+    EXPECT_FALSE(may_supersede(deployment, {}, kSupersededInRowMax));
     deployment.state = State::queued;
-    EXPECT_TRUE(may_supersede(deployment, 99));
+    EXPECT_TRUE(may_supersede(deployment, {}, 99));
     deployment.state = State::switching;
-    EXPECT_FALSE(may_supersede(deployment, 0));
+    EXPECT_FALSE(may_supersede(deployment, {}, 0));
     deployment.state = State::starting;
     deployment.plan = Plan::restart;
-    EXPECT_FALSE(may_supersede(deployment, 0));
+    EXPECT_FALSE(may_supersede(deployment, {}, 0));
+}
+
+TEST(Supersede, SparesWhatIsVerifiedInThePlaceOfTheReleaseBefore) {
+    Deployment deployment;
+    deployment.state = State::verifying;
+    Course course;
+    EXPECT_TRUE(may_supersede(deployment, course, 0));
+    course.in_place = true;
+    EXPECT_FALSE(may_supersede(deployment, course, 0)) << "it is live by then";
 }
 
 }  // namespace

@@ -14,6 +14,9 @@ TEST(Address, ReadsUrls) {
     ASSERT_TRUE(address);
     EXPECT_EQ(address->authority(), "[::1]:80");
     EXPECT_EQ(address->path, "/");
+    address = parse_url("tcp://db.example:5432");
+    ASSERT_TRUE(address);
+    EXPECT_EQ(address->authority(), "db.example:5432");
     address = parse_url("http://localhost?x");
     ASSERT_TRUE(address);
     EXPECT_EQ(address->path, "/?x");

@@ -38,6 +38,8 @@ domain::Manifest full_manifest() {
     manifest.bytes = 1'000'000'000'000;
     manifest.files = 20'000;
     manifest.processes = {process, process};
+    manifest.command = domain::CommandPlan{{"make", "install"}, 52002, 52003, Millis{4321}};
+    manifest.secrets = {"TOKEN"};
     manifest.health.type = "http";
     manifest.health.path = "/up";
     manifest.health.url = "http://127.0.0.1:9/up";
@@ -102,12 +104,20 @@ TEST(ManifestJson, KeepsALiveManifest) {
 
 TEST(ManifestJson, LeavesAHigherSchemaAlone) {
     auto manifest = full_manifest();
-    manifest.schema = 2;
+    manifest.schema = domain::kManifestSchema + 1;
     EXPECT_EQ(decode_manifest(encode(manifest)).error().code, Errc::conflict);
     domain::LiveManifest live;
     live.app = "shop";
     live.stable = manifest;
     EXPECT_EQ(decode_live(encode(live)).error().code, Errc::conflict);
+}
+
+// It would be taken for an app of which nothing runs.
+TEST(ManifestJson, IsNotForAnOlderBelayWhereThereAreNoProcesses) {
+    domain::Manifest manifest;
+    EXPECT_EQ(manifest.needed_schema(), 1);
+    manifest.command.emplace();
+    EXPECT_EQ(manifest.needed_schema(), 2);
 }
 
 TEST(ManifestJson, RefusesATornFileAndWrongTypes) {

@@ -1,0 +1,18 @@
+// What the kinds of target have in common and what not.
+#pragma once
+
+#include <belay/domain/config.hpp>
+
+namespace belay::domain {
+
+// Whether this version can deploy it.
+inline bool is_deployable(Target target) {
+    return target == Target::service || target == Target::command;
+}
+
+// One release takes the place of the other, as its processes are not Belay's.
+inline bool is_in_place(Target target) {
+    return target == Target::command || target == Target::unit;
+}
+
+}  // namespace belay::domain
