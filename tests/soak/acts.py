@@ -39,7 +39,7 @@ class Acts:
         except subprocess.TimeoutExpired:
             raise Refused(f"belay {' '.join(words)} did not end within 90 s") from None
         said = done.stdout + done.stderr
-        if done.returncode not in may or "internal" in said:
+        if done.returncode not in may or (done.returncode and "internal" in said):
             raise Refused(f"belay {' '.join(words)} ended with {done.returncode}: {said}")
         return done.returncode, said
 

@@ -24,7 +24,7 @@ KINDS = {
     "dies": ("dies 1", PASSED, "true\n", {("rolled_back", "exited"), ("rolled_back", "unhealthy"), ("rolled_back", "flapping"),
                                           ("failed", "exited"), ("failed", "unhealthy"), ("failed", "flapping"),
                                           ("failed", "start_failed")}),  # it died while there was no daemon
-    "falls ill": ("sick-after 1", PASSED, "true\n", {("rolled_back", "unhealthy"), ("rolled_back", "flapping"), ("failed", "unhealthy"),
+    "falls ill": ("sick-after 1", PASSED, "true\n", {("failed", "deadline"), ("rolled_back", "unhealthy"), ("rolled_back", "flapping"), ("failed", "unhealthy"),
                                                      ("failed", "flapping")}),
     "500s": ("errors", PASSED, "true\n", {("rolled_back", "error_ratio")}),
 }
