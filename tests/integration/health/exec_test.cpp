@@ -72,7 +72,8 @@ TEST_F(ExecProbe, FailsWithTheCodeOrTheSignal) {
 TEST_F(ExecProbe, RunsInTheReleaseWithItsEnvironmentAndNoOther) {
     ::setenv("LEAKED", "from the daemon", 1);
     target.program->env.emplace_back("DATABASE", "here");
-    auto result = probe("pwd; echo $DATABASE; echo [${LEAKED-}]; read line || echo nothing to read");
+    auto result =
+        probe("pwd; echo $DATABASE; echo [${LEAKED-}]; read line || echo nothing to read");
     EXPECT_EQ(result.body,
               std::filesystem::canonical(directory.path()).string() + " here [] nothing to read");
 }
