@@ -14,6 +14,8 @@ pkg_check_modules(libgit2 REQUIRED IMPORTED_TARGET libgit2>=1.5)
 pkg_check_modules(libsystemd REQUIRED IMPORTED_TARGET libsystemd>=252)
 # The shared library, as header-only toml++ 3.3 aborts on some input when built without NDEBUG.
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus>=3.3)
+# Its core alone: the text format. The rest is a server of its own and a pusher.
+pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core>=1.0)
 
 # One translation unit holds Asio's and Beast's non-template code: the others compile much faster.
 add_library(belay_asio STATIC ${CMAKE_CURRENT_LIST_DIR}/asio.cpp)

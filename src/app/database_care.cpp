@@ -46,7 +46,30 @@ store::StoreOptions DatabaseCare::options() {
         distrust_why_ = std::move(why);
         woken_.set();
     };
+    options.on_commit = [this](std::chrono::duration<double> took,
+                               const Result<ports::Committed>& result) {
+        counted_.commits.add(took.count());
+        // What a batch itself is to blame for is no matter of the database's.
+        if (!result &&
+            (result.error().code == Errc::disk_full || result.error().code == Errc::unavailable ||
+             result.error().code == Errc::internal))
+            ++counted_.commits_failed;
+    };
     return options;
+}
+
+metrics::Database DatabaseCare::figures() const {
+    auto figures = counted_;
+    auto size_of = [](const std::string& file) -> std::uint64_t {
+        struct stat found{};
+        if (::stat(file.c_str(), &found) != 0) return 0;
+        return static_cast<std::uint64_t>(found.st_size);
+    };
+    figures.usable = store_ != nullptr && !distrust_;
+    figures.bytes = size_of(database_);
+    figures.log_bytes = size_of(database_ + "-wal");
+    figures.newest_backup = store::newest_backup(backups_);
+    return figures;
 }
 
 std::unique_ptr<ports::Store> DatabaseCare::open() {
@@ -118,7 +141,11 @@ Task<void> DatabaseCare::look() {
         co_return;
     }
     auto newest = store::newest_backup(backups_);
-    if (newest && timers_.now() - *newest < times_.backup && *newest <= timers_.now()) co_return;
+    if (newest && backed_up_ && timers_.steady_now() - *backed_up_ < times_.backup) co_return;
+    // Of a daemon before this one only the wall clock tells, where it was not set back since.
+    if (newest && !backed_up_ && timers_.now() - *newest < times_.backup &&
+        *newest <= timers_.now())
+        co_return;
     if (room_for_backup()) co_await back_up();
 }
 
@@ -152,6 +179,7 @@ Task<void> DatabaseCare::back_up() {
     auto check = [file] { return store::check_backup(file); };
     auto sound = co_await async::offload(pool_, check);
     if (sound) {
+        backed_up_ = timers_.steady_now();
         store::drop_old_backups(backups_, kBackupsKept);
         co_return;
     }

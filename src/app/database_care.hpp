@@ -4,6 +4,7 @@
 
 #include <belay/async/task_group.hpp>
 #include <belay/async/timers.hpp>
+#include <belay/metrics/facts.hpp>
 #include <belay/ports/store.hpp>
 #include <belay/store/open.hpp>
 
@@ -37,6 +38,8 @@ class DatabaseCare {
     // Blocks, for start-up. Null: problem() says why.
     std::unique_ptr<ports::Store> open();
     const std::string& problem() const { return problem_; }
+    // As counted since the start, and as the files are now.
+    metrics::Database figures() const;
 
     // `store`, null where it could not be opened, must outlive close(), but may be closed before.
     // `reserve`: bytes that backups leave free on the disk.
@@ -81,7 +84,9 @@ class DatabaseCare {
     std::optional<store::Distrust> distrust_;
     std::string distrust_why_;
     bool restoring_ = false;
+    std::optional<async::SteadyTime> backed_up_;  // by this daemon
     bool told_unwritable_ = false;
+    metrics::Database counted_;
 };
 
 }  // namespace belay::app

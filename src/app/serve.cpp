@@ -3,6 +3,7 @@
 #include "data_plane.hpp"
 #include "database_care.hpp"
 #include "log_bounds.hpp"
+#include "measurements.hpp"
 
 #include <belay/async/task_group.hpp>
 #include <belay/base/log.hpp>
@@ -14,6 +15,7 @@
 #include <belay/git/child_source.hpp>
 #include <belay/health/prober.hpp>
 #include <belay/http/server.hpp>
+#include <belay/metrics/exposition.hpp>
 #include <belay/notify/notifier.hpp>
 #include <belay/proxy/control_client.hpp>
 #include <belay/release/releases.hpp>
@@ -90,6 +92,9 @@ std::string absolute(const std::string& path) {
     return std::filesystem::absolute(path).lexically_normal().string();
 }
 
+// Where stages keep what they are known by, beside the directories of runs.
+constexpr const char* kStages = "stages";
+
 // A copy of the last belay.toml without errors, for a start with a broken one.
 constexpr const char* kValidCopy = "/belay.toml.valid";
 
@@ -140,17 +145,20 @@ class Daemon {
           proxy_unit_(surroundings_.variable("BELAY_PROXY_UNIT")),
           timers_(async::make_timers(loop_.get_executor())),
           tasks_(loop_.get_executor()),
-          runtime_(required(runtime::make_process_runtime(
-              loop_.get_executor(), *timers_,
-              {server_.state + "/run", shim_, static_cast<std::uint16_t>(server_.ports.first),
-               static_cast<std::uint16_t>(server_.ports.last)}))),
+          runtime_(required(
+              runtime::make_process_runtime(loop_.get_executor(), *timers_,
+                                            {server_.state + "/run",
+                                             shim_,
+                                             static_cast<std::uint16_t>(server_.ports.first),
+                                             static_cast<std::uint16_t>(server_.ports.last),
+                                             {kStages}}))),
           data_plane_(
               loop_.get_executor(), *runtime_, *timers_,
               {executable_, proxy_directory(), server_.state + "/logs/proxy.log", proxy_unit_}),
           traffic_(loop_.get_executor(), *timers_, {data_plane_.control_socket()}),
           source_(git::make_child_source(loop_.get_executor(), {executable_, shim_})),
           stages_(stage::make_child_stages(loop_.get_executor(), *timers_,
-                                           {executable_, shim_, server_.state + "/run/stages",
+                                           {executable_, shim_, server_.state + "/run/" + kStages,
                                             server_.uids.first, server_.uids.last})),
           releases_(release::make_releases({server_.state})),
           prober_(health::make_prober(loop_.get_executor(), *timers_, shim_)),
@@ -236,6 +244,7 @@ class Daemon {
         hooks.open_listeners = [this](domain::ServerConfig server,
                                       std::vector<std::string> app_listens) {
             if (http_) configure_doors(server);
+            server_.disk_reserve = server.disk_reserve;
             notifier_->set_channels(server.channels);
             // What a broken file asks for is not known: nothing is closed for it.
             const bool valid = keep_valid(config_path_, server_.state);
@@ -291,18 +300,30 @@ class Daemon {
         settings.hook_body = server.hook_body;
         settings.tls_cert = server.tls_cert;
         settings.tls_key = server.tls_key;
+        settings.metrics = server.metrics;
         for (const auto& text : server.trusted_proxies)
             if (auto range = Cidr::parse(text)) settings.trusted_proxies.push_back(*range);
         return settings;
     }
 
     void configure_doors(const domain::ServerConfig& server) {
+        server_.tls_cert = server.tls_cert;
         auto configured = http_->configure(door_settings(server));
         if (!configured) log::error("server.tls", {{"error", configured.error().message}});
     }
 
+    Task<http::Exposition> look_at_metrics() {
+        const Measured measured{*engine_, traffic_,      *notifier_,           care_,
+                                *http_,   server_.state, server_.disk_reserve, server_.tls_cert};
+        auto looked = co_await look_at(measured);
+        auto facts = std::make_shared<const metrics::Facts>(std::move(looked));
+        http::Exposition write = [facts] { return metrics::exposition(*facts); };
+        co_return write;
+    }
+
     Task<void> open_doors() {
         http::Options options;
+        options.look_at_metrics = [this] { return look_at_metrics(); };
         static_cast<http::Settings&>(options) = door_settings(server_);
         options.spool = server_.state + "/spool";
         std::vector<http::Listener> listeners;

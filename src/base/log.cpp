@@ -1,3 +1,5 @@
+#include "journal.hpp"
+
 #include <belay/base/log.hpp>
 
 #include <spdlog/sinks/stdout_sinks.h>
@@ -5,6 +7,7 @@
 
 #include <cstdlib>
 #include <memory>
+#include <unistd.h>
 
 namespace belay::log {
 namespace {
@@ -34,6 +37,14 @@ spdlog::logger& logger() {
         return made;
     }();
     return *instance;
+}
+
+// None where standard error is not the journal's.
+const std::optional<Journal>& journal() {
+    static const auto instance = leads_to_journal(STDERR_FILENO, std::getenv("JOURNAL_STREAM"))
+                                     ? Journal::at(kJournalSocket)
+                                     : std::nullopt;
+    return instance;
 }
 
 void append_value(std::string& line, std::string_view value) {
@@ -69,6 +80,7 @@ void write(Level level, std::string_view message, Fields fields) {
         line += '=';
         append_value(line, field.value);
     }
+    if (journal() && journal()->send(journal_entry(level, line, fields))) return;
     logger().log(to_spdlog(level), "{}", line);
 }
 

@@ -68,7 +68,7 @@ Keys<Step> step_keys() {
         key("network", boolean_kind(), &Step::network, "whether the step may use the network",
             {"steps always have the network", {"true"}}),
         part("limits", limit_keys(), &Step::limits, "of the step's process tree",
-             {"no limits are set on a step", {"{}"}}),
+             {"only `processes` is, where Belay runs as root", {"{}"}}),
         key("user", user_kind(), &Step::user,
             "`auto`: a uid of its own for this app's builds, from [limits] uids of belay.toml"),
     };
@@ -348,7 +348,7 @@ const Keys<Process>& process_keys() {
         key("stop_timeout", duration_kind(kInstant), &Process::stop_timeout, "then KILL"),
         open_table("env", environment_kind(), &Process::env, "besides [env]"),
         part("limits", limit_keys(), &Process::limits, "of one instance's process tree",
-             {"no limits are set on an app's processes", {"{}"}}),
+             {"only `processes` is, where Belay runs as root", {"{}"}}),
         key("user", user_kind(), &Process::user,
             "`auto`: a uid of its own for this app, from [limits] uids of belay.toml"),
         key("socket_activation", boolean_kind(), &Process::socket_activation,

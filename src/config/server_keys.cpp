@@ -94,8 +94,8 @@ Keys<ServerConfig> proxy_keys() {
 }
 
 Keys<ServerConfig> metrics_keys() {
-    return {key("enabled", boolean_kind(), &ServerConfig::metrics, "Prometheus text at /metrics",
-                {"there is no /metrics", {"false"}})};
+    return {key("enabled", boolean_kind(), &ServerConfig::metrics,
+                "Prometheus text at /metrics, for a token with the role read")};
 }
 
 // [notify.NAME] tables; NAME is the user's choice.

@@ -1,5 +1,6 @@
 #include "bake_monitor.hpp"
 
+#include "run_end.hpp"
 #include "services.hpp"
 
 #include <belay/base/log.hpp>
@@ -37,7 +38,7 @@ Task<void> BakeMonitor::stop() {
 
 void BakeMonitor::on_change(const Member& member, const ports::RunInfo& info) {
     if (info.state == ports::RunState::running) return;
-    auto how = info.last_exit ? describe(*info.last_exit) : std::string("is gone");
+    auto how = how_it_ended(info);
     trip(domain::Reason::exited,
          fmt::format("{} {} while its release was watched", member.process, how), info.last_exit);
 }

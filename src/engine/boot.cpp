@@ -65,7 +65,8 @@ Task<void> EngineCore::boot_app(domain::LiveManifest manifest) {
     app.record.live = manifest.live ? manifest.live->number : app.record.stable;
     if (manifest.stopped) co_return;
     if (manifest.live) {
-        auto set = services_.fleet.adopt(*manifest.live, Age::youngest);
+        // Beside it the candidate of its own restart may run, which has proven nothing.
+        auto set = services_.fleet.adopt(*manifest.live, Age::named);
         bool any = std::any_of(set->members.begin(), set->members.end(),
                                [](const Member& member) { return member.started; });
         if (any) {
@@ -76,30 +77,79 @@ Task<void> EngineCore::boot_app(domain::LiveManifest manifest) {
     }
     // Nothing of it runs: a boot, or all was killed. What was proven healthy comes up, not what was
     // still being watched.
-    const auto& chosen = manifest.stable ? manifest.stable : manifest.live;
+    auto chosen = manifest.stable ? manifest.stable : manifest.live;
     if (!chosen) co_return;
     app.booted = true;
-    app.record.live = chosen->number;
-    app.live = services_.fleet.make(*chosen);
-    auto logs =
-        services_.world.releases.log_directory(app.name, fmt::format("r{}", chosen->number));
+    auto intact =
+        co_await services_.world.releases.verify(app.name, chosen->number, ports::Check::quick);
+    if (!intact) {
+        damaged_[app.name] = intact.error().message;
+        log::error("the stable release is not started",
+                   {{"app", app.name},
+                    {"release", fmt::to_string(chosen->number)},
+                    {"error", intact.error().message}});
+        co_return;
+    }
+    co_await boot_release(app, std::move(*chosen));
+}
+
+// Starts a proven release where nothing of the app runs, and gives it the traffic.
+Task<void> EngineCore::boot_release(AppContext& app, domain::Manifest chosen) {
+    const auto number = chosen.number;
+    app.record.live = number;
+    app.live = services_.fleet.make(chosen);
+    auto logs = services_.world.releases.log_directory(app.name, fmt::format("r{}", number));
     if (!logs) log::error("no place for the app's output", {{"error", logs.error().message}});
     auto started = co_await services_.fleet.start(app.live, Which::all, RestartPolicy::always,
                                                   KeepOthers::yes);
     if (!started)
         log::error("the stable release did not start; it is tried again",
                    {{"app", app.name},
-                    {"release", fmt::to_string(chosen->number)},
+                    {"release", fmt::to_string(number)},
                     {"error", started.error().detail}});
     log::info("started the stable release",
-              {{"app", app.name}, {"release", fmt::to_string(chosen->number)}});
+              {{"app", app.name}, {"release", fmt::to_string(number)}});
     const bool answers = co_await wait_for_first_pass(services_, app.live, kBootPatience);
     if (!answers) log::warning("the stable release does not answer yet", {{"app", app.name}});
     co_await route_live(app);
     auto written = co_await services_.world.releases.write_live(live_manifest(app));
     if (!written) log::error("live/APP.json was not written", {{"error", written.error().message}});
-    auto current = co_await services_.world.releases.set_current(app.name, chosen->number);
+    auto current = co_await services_.world.releases.set_current(app.name, number);
     if (!current) log::error("`current` was not set", {{"error", current.error().message}});
+}
+
+// The newest one before it that was proven healthy and is what was sealed. Which those are only the
+// record knows, so it comes after everything that boots without.
+Task<void> EngineCore::boot_older(AppContext& app) {
+    auto found = damaged_.find(app.name);
+    if (found == damaged_.end() || app.record.stopped) co_return;
+    const auto damaged = app.record.stable;
+    std::string text = std::exchange(found->second, {});
+    damaged_.erase(found);
+    auto rows = co_await services_.journal.store()->releases(app.name);
+    if (!rows) co_return;
+    for (const auto& row : *rows) {
+        if (row.number >= damaged || row.healthy_since == TimePoint{} ||
+            row.state == domain::ReleaseState::bad || row.state == domain::ReleaseState::pruned)
+            continue;
+        auto manifest = co_await services_.world.releases.manifest(app.name, row.number);
+        if (!manifest || !*manifest) continue;
+        auto intact =
+            co_await services_.world.releases.verify(app.name, row.number, ports::Check::full);
+        if (!intact) {
+            text += "; " + intact.error().message;
+            continue;
+        }
+        app.stable = **manifest;
+        app.record.stable = row.number;
+        auto older = **manifest;
+        co_await boot_release(app, std::move(older));
+        text = fmt::format("release {}, healthy before, serves: {}", row.number, text);
+        break;
+    }
+    if (!app.live) text = "nothing serves, and no healthy release before it is intact: " + text;
+    log::error("the release that should serve is damaged", {{"app", app.name}, {"now", text}});
+    co_await save_event(app_event(app.name, services_.now(), "unhealthy", std::move(text)));
 }
 
 // The live release's route, at a higher epoch than any before.
@@ -265,6 +315,7 @@ Task<void> EngineCore::reconcile(AppContext& app, std::vector<Deployment> unfini
             at_work = deployment;
     }
     auto* store = services_.journal.store();
+    if (store) co_await boot_older(app);
     if (!at_work) co_await trust_the_manifest(app);
     if (store && app.record.live != 0) {
         auto row = co_await store->release(app.name, app.record.live);
@@ -331,6 +382,9 @@ Task<void> EngineCore::resume_active(AppContext& app, Deployment deployment) {
     if (!app.booted && deployment.previous != 0 && (switched || state == State::switching)) {
         auto before = co_await services_.world.releases.manifest(app.name, deployment.previous);
         if (before && *before) other = services_.fleet.adopt(**before, Age::oldest);
+        // Of a restart only one generation is left: it can't be its own way back.
+        if (switched && same_release && other && own && other->generation == own->generation)
+            other = services_.fleet.make(**before);
     }
     if (switched && !app.booted) {
         app.live = own;

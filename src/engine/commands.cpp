@@ -316,41 +316,60 @@ Task<Result<void>> EngineCore::remove(std::string name, bool purge, std::string 
     auto found = idle_app(name);
     if (!found) co_return found.error();
     auto& app = **found;
-    app.record.removed = true;
+    app.record.removed = true;  // nothing new begins meanwhile
     ++app.record.epoch;
+    auto done = co_await remove_known(app, purge, std::move(by));
+    if (!done) {
+        // It is still there, with all that waits for it, until removing it again works.
+        app.record.removed = false;
+        if (app.live) co_await route_live(app);
+        app.lane_wake.set();
+        app.watch_wake.set();
+        co_return done;
+    }
+    app.queue.clear();
+    co_await open_listeners();  // its own go
+    co_return done;
+}
+
+Task<Result<void>> EngineCore::remove_known(AppContext& app, bool purge, std::string by) {
+    auto& releases = services_.world.releases;
+    auto removed = co_await services_.world.traffic.remove(app.name, app.record.epoch);
+    if (!removed) co_return removed.error();
+    auto forgotten = co_await releases.remove_live(app.name);
+    if (!forgotten) co_return forgotten.error();
+    auto set = std::exchange(app.live, nullptr);
+    if (set) co_await services_.fleet.stop(set, Which::all);
+    if (purge) {
+        auto current = co_await releases.set_current(app.name, 0);
+        if (!current) co_return current.error();
+        auto purged = co_await releases.purge(app.name);
+        if (!purged) co_return purged.error();
+    }
     const auto now = services_.now();
+    auto record = app.record;
+    record.live = 0;
+    record.stable = 0;
     std::vector<ports::Write> writes;
-    for (auto& queued : app.queue) {
+    for (auto queued : app.queue) {
         queued.state = State::canceled;
         queued.failure = {domain::Reason::canceled,
                           "queued",
-                          fmt::format("{} was removed by {}", name, by),
+                          fmt::format("{} was removed by {}", app.name, by),
                           {},
                           {}};
         queued.finished_at = now;
         writes.emplace_back(ports::PutDeployment{queued});
     }
-    app.queue.clear();
-    auto removed = co_await services_.world.traffic.remove(name, app.record.epoch);
-    if (!removed) co_return removed.error();
-    auto set = std::exchange(app.live, nullptr);
-    if (set) co_await services_.fleet.stop(set, Which::all);
-    auto forgotten = co_await services_.world.releases.remove_live(name);
-    if (!forgotten) co_return forgotten.error();
-    app.record.live = 0;
-    app.record.stable = 0;
-    app.stable.reset();
-    writes.emplace_back(ports::PutApp{app.record});
-    writes.emplace_back(app_event(name, now, "removed", fmt::format("{} removed by {}", name, by)));
-    if (purge) {
-        auto current = co_await services_.world.releases.set_current(name, 0);
-        auto purged = co_await services_.world.releases.purge(name);
-        if (!current || !purged) co_return (current ? purged : current).error();
-        writes.emplace_back(ports::PurgeApp{name});
-    }
+    writes.emplace_back(ports::PutApp{record});
+    writes.emplace_back(
+        app_event(app.name, now, "removed", fmt::format("{} removed by {}", app.name, by)));
+    if (purge) writes.emplace_back(ports::PurgeApp{app.name});
     auto saved = co_await services_.journal.save(std::move(writes), "removed");
-    co_await open_listeners();  // its own go
-    co_return saved;
+    if (!saved) co_return saved;
+    app.record = std::move(record);
+    app.stable.reset();
+    co_return Result<void>{};
 }
 
 Task<Result<ReloadReport>> EngineCore::reload() {

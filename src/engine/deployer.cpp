@@ -119,6 +119,7 @@ domain::Event Deployer::failed(Reason reason, std::string detail) const {
 }
 
 void Deployer::note_probe(domain::Probe probe) {
+    services_.tally.add_probe(app_.name, probe);
     active().unsaved_probes.push_back(std::move(probe));
 }
 

@@ -1,6 +1,7 @@
 // From the sealed release to the end of its bake, and the ways back.
 #include "bake_monitor.hpp"
 #include "deployer.hpp"
+#include "run_end.hpp"
 
 #include <belay/base/failpoint.hpp>
 #include <belay/base/log.hpp>
@@ -8,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace belay::engine {
 
@@ -126,8 +128,7 @@ Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
     auto exits = services_.fleet.watch(*set, [&](const Member& member, const ports::RunInfo& info) {
         if (info.state == ports::RunState::running || !ended.empty()) return;
         last_exit = info.last_exit;
-        ended = fmt::format("{} {} before it was healthy", member.process,
-                            info.last_exit ? describe(*info.last_exit) : std::string("is gone"));
+        ended = fmt::format("{} {} before it was healthy", member.process, how_it_ended(info));
         changed.set();
     });
     auto dead_already = services_.fleet.dead(*set, Which::all);
@@ -304,7 +305,10 @@ Task<domain::Event> Deployer::flip_to_candidate() {
         }
     }
     failpoint("after_flip");
-    app_.fallback = app_.live;
+    // The way back of a deployment that failed and was left as it was: nobody else ends it.
+    auto left = std::exchange(app_.fallback, app_.live);
+    if (left && left != app_.live)
+        services_.tasks.spawn("stop what was left", services_.fleet.stop(left, Which::all));
     app_.live = candidate;
     app_.candidate = nullptr;
     Event event;

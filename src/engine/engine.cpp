@@ -256,6 +256,13 @@ Task<void> EngineCore::lane(AppContext& app) {
     while (!services_.closing.requested()) {
         app.lane_wake.reset();
         const bool worked = co_await work_on_next(app);
+        // Before the next one begins, as a busy lane may never be idle when it is looked at.
+        if (worked && std::exchange(app.prune_due, false)) {
+            auto removals = co_await prune_releases(app, false);
+            if (!removals)
+                log::warning("old releases were not looked through",
+                             {{"app", app.name}, {"error", removals.error().message}});
+        }
         if (worked) continue;
         if (services_.closing.requested()) break;
         co_await app.lane_wake.wait();

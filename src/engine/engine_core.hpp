@@ -29,6 +29,8 @@ class EngineCore final : public Engine {
     Task<void> close() override;
     // engine.cpp
     Result<Secret> status_token(const std::string& app) override;
+    // views.cpp
+    Figures figures() override;
 
     // deliveries.cpp
     std::optional<HookSettings> hook_settings(const std::string& app) override;
@@ -105,6 +107,8 @@ class EngineCore final : public Engine {
 
     // boot.cpp
     Task<void> boot_app(domain::LiveManifest live);
+    Task<void> boot_release(AppContext& app, domain::Manifest chosen);
+    Task<void> boot_older(AppContext& app);
     Task<void> route_live(AppContext& app);
     Task<void> trust_the_manifest(AppContext& app);
     Task<void> correct_rows(AppContext& app);
@@ -143,6 +147,7 @@ class EngineCore final : public Engine {
 
     // retention.cpp
     Task<void> housekeeping();
+    Task<void> prune_history(Millis keep);
     std::set<ReleaseNumber> needed_releases(const AppContext& app) const;
     Task<Result<std::vector<Removal>>> prune_releases(AppContext& app, bool dry_run);
     Task<void> note_pruned(const std::vector<domain::Release>& rows, ReleaseNumber release);
@@ -151,6 +156,8 @@ class EngineCore final : public Engine {
     ReloadReport take_config(ports::LoadedConfig loaded);
     Task<Result<Accepted>> restart_release(AppContext& app, ReleaseNumber release,
                                            domain::Trigger trigger, std::string by, bool hold);
+    // Nothing in memory is given up before it is recorded, so that it can be done again.
+    Task<Result<void>> remove_known(AppContext& app, bool purge, std::string by);
     Task<void> deploy_first(AppContext& app);
     Task<Result<Accepted>> answer_gate(DeploymentId id, domain::EventKind kind, std::string note);
     Task<void> end_all();
@@ -201,6 +208,7 @@ class EngineCore final : public Engine {
     std::string server_problem_;
     std::set<std::string> lanes_;  // apps whose tasks run
     std::map<std::string, std::int64_t> proxy_epochs_;
+    std::map<std::string, std::string> damaged_;  // by app: why boot() started none of it
     std::map<std::string, async::SteadyTime> restarted_for_health_;
 };
 

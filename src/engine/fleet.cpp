@@ -1,6 +1,7 @@
 #include "fleet.hpp"
 
 #include "environment.hpp"
+#include "run_end.hpp"
 
 #include <belay/async/task_group.hpp>
 #include <belay/base/log.hpp>
@@ -23,6 +24,14 @@ bool fits(const Member& member, Which which) {
 
 bool alive(ports::RunState state) {
     return state == ports::RunState::running || state == ports::RunState::backing_off;
+}
+
+bool at_named_port(const domain::Manifest& manifest, const RunName& name, std::uint16_t port) {
+    return std::any_of(
+        manifest.processes.begin(), manifest.processes.end(), [&](const domain::ProcessPlan& plan) {
+            return plan.name == name.process &&
+                   std::find(plan.ports.begin(), plan.ports.end(), port) != plan.ports.end();
+        });
 }
 
 ProcessLimits limits_of(const domain::ResourceLimits& limits) {
@@ -115,7 +124,11 @@ RunSetPtr Fleet::adopt(const domain::Manifest& manifest, Age age) {
         if (!name || name->app != manifest.app || name->release != manifest.number ||
             !alive(info.state))
             continue;
-        if (found == 0 || (age == Age::youngest) == (name->generation > found))
+        if (age == Age::named && at_named_port(manifest, *name, info.port)) {
+            found = name->generation;
+            break;
+        }
+        if (found == 0 || (age != Age::oldest) == (name->generation > found))
             found = name->generation;
     }
     auto set = make(manifest);
@@ -283,8 +296,7 @@ std::string Fleet::dead(const RunSet& set, Which which) const {
         auto info = runtime_.info(member.run_id);
         if (!info) return fmt::format("{} is gone", member.process);
         if (info->state == ports::RunState::running) continue;
-        return fmt::format("{} {}", member.process,
-                           info->last_exit ? describe(*info->last_exit) : std::string("is gone"));
+        return fmt::format("{} {}", member.process, how_it_ended(*info));
     }
     return {};
 }

@@ -54,8 +54,9 @@ const domain::ProcessPlan& plan_of(const RunSet& set, const Member& member);
 enum class Which { overlapping, exclusive, all };
 // Whether the members that did start stay when one can't.
 enum class KeepOthers { no, yes };
-// Of two living generations of one release (a restart that was interrupted).
-enum class Age { oldest, youngest };
+// Of two living generations of one release (a restart that was interrupted). `named`: the one at
+// the ports that the manifest names, as live/APP.json does; else the youngest.
+enum class Age { oldest, youngest, named };
 
 struct StartFailure {
     domain::Reason reason = domain::Reason::start_failed;

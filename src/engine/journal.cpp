@@ -18,10 +18,13 @@ Task<Result<void>> Journal::save(std::vector<ports::Write> batch, std::string wh
         else if (std::holds_alternative<ports::AddOutgoing>(write))
             outgoing = true;
     }
+    const auto counts = counts_of(batch);
     failpoint("before_save." + what);
     auto committed = co_await store_->commit(std::move(batch));
     if (!committed) co_return committed.error();
     failpoint("after_save." + what);
+    for (const auto& count : counts)
+        tally_.add(count);
     if (outgoing && added_) added_();
     for (std::size_t i = 0; i < events.size() && i < committed->event_ids.size(); ++i) {
         events[i].id = committed->event_ids[i];

@@ -2,6 +2,8 @@
 // after each.
 #pragma once
 
+#include "tally.hpp"
+
 #include <belay/async/cancel.hpp>
 #include <belay/async/timers.hpp>
 #include <belay/engine/api.hpp>
@@ -19,7 +21,7 @@ namespace belay::engine {
 // Loop thread only.
 class Journal {
   public:
-    explicit Journal(async::Timers& timers) : timers_(timers) {}
+    Journal(async::Timers& timers, Tally& tally) : timers_(timers), tally_(tally) {}
 
     // Null while the database can't be used: then every save fails with Errc::unavailable and this
     // text.
@@ -48,6 +50,7 @@ class Journal {
 
   private:
     async::Timers& timers_;
+    Tally& tally_;
     ports::Store* store_ = nullptr;
     std::function<void(std::vector<ports::Write>&)> extend_;
     std::function<void()> added_;

@@ -1,5 +1,6 @@
 // After the bake: the live release is probed on, and what nobody else restarts is brought back.
 #include "engine_core.hpp"
+#include "run_end.hpp"
 
 #include <belay/base/log.hpp>
 
@@ -59,7 +60,7 @@ Task<void> EngineCore::live_watch(AppContext& app) {
 void EngineCore::note_exit(AppContext& app, const Member& member, const ports::RunInfo& info) {
     if (info.state == ports::RunState::running) return;
     if (watched_by_deployer(app) || app.record.stopped) return;
-    auto how = info.last_exit ? describe(*info.last_exit) : std::string("is gone");
+    auto how = how_it_ended(info);
     auto text = fmt::format("{} of {} {}", member.process, app.name, how);
     log::warning(text, {{"app", app.name}, {"run", member.run_id}});
     services_.tasks.spawn("note exit",
@@ -103,6 +104,7 @@ Task<void> EngineCore::probe_live(AppContext& app, std::map<std::string, domain:
         if (!member.serves) continue;
         auto probe = co_await probe_member(services_, set, i, services_.closing);
         if (services_.closing.requested() || app.live != set) co_return;
+        services_.tally.add_probe(app.name, probe);
         auto watch = watches.try_emplace(member.run_id, set->manifest.health).first;
         auto verdict = watch->second.on_probe(probe.passed());
         if (verdict == domain::Verdict::healthy) continue;

@@ -16,6 +16,8 @@ using domain::ReleaseState;
 
 namespace {
 
+// The first time soon after the start: a daemon that never lives for long cleans up, too.
+constexpr Millis kFirstHousekeeping{60'000};
 constexpr Millis kHousekeeping{600'000};
 // Failed ones stay a while for whoever looks into them.
 constexpr int kFailedKept = 2;
@@ -75,9 +77,11 @@ std::vector<Unneeded> unneeded_releases(const Kept& kept) {
 }
 
 Task<void> EngineCore::housekeeping() {
+    auto pause = kFirstHousekeeping;
     while (true) {
-        const bool slept = co_await services_.world.timers.sleep(kHousekeeping, services_.closing);
+        const bool slept = co_await services_.world.timers.sleep(pause, services_.closing);
         if (!slept) co_return;
+        pause = kHousekeeping;
         auto* store = services_.journal.store();
         if (!store) continue;
         for (auto& [name, app] : apps_) {
@@ -93,9 +97,18 @@ Task<void> EngineCore::housekeeping() {
         Millis keep = domain::Keep{}.logs;
         for (const auto& [name, app] : apps_)
             if (app->config) keep = std::max(keep, app->config->keep.logs);
+        co_await prune_history(keep);
+    }
+}
+
+Task<void> EngineCore::prune_history(Millis keep) {
+    while (!services_.closing.requested()) {
+        auto* store = services_.journal.store();
+        if (!store) co_return;
         auto pruned = co_await store->prune(services_.now() - keep, 100);
         if (!pruned)
             log::warning("old history was not removed", {{"error", pruned.error().message}});
+        if (!pruned || *pruned == 0) co_return;
     }
 }
 
@@ -127,9 +140,12 @@ Task<Result<std::vector<Removal>>> EngineCore::prune_releases(AppContext& app, b
     Kept kept{*rows, std::move(*on_disk), app.record.live, needed_releases(app),
               app.config ? app.config->keep : domain::Keep{}};
     for (const auto& unneeded : unneeded_releases(kept)) {
-        // What a deployment works on is never far: while there is one, nothing is touched. And what
-        // came to be needed while the one before was being removed stays.
-        if (!dry_run && app.active) break;
+        // What a deployment works on is never far: while there is one, nothing is touched, but
+        // after it. And what came to be needed while the one before was being removed stays.
+        if (!dry_run && app.active) {
+            app.prune_due = true;
+            break;
+        }
         if (needed_releases(app).contains(unneeded.release)) continue;
         Removal removal{app.name, unneeded.release, unneeded.bytes, unneeded.why, {}};
         if (!dry_run) {

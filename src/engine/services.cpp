@@ -139,6 +139,7 @@ Task<bool> wait_for_first_pass(Services& services, RunSetPtr set, Millis patienc
         for (std::size_t i = 0; i < set->members.size(); ++i) {
             if (!set->members[i].serves) continue;
             auto probe = co_await probe_member(services, set, i, services.closing);
+            services.tally.add_probe(set->manifest.app, probe);
             all = all && probe.passed();
         }
         if (all) co_return true;

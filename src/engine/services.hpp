@@ -83,6 +83,7 @@ struct AppContext {
     std::vector<domain::Deployment> queue;  // oldest first
     std::set<DeploymentId> unstored;        // of those that are queued or were: not durable yet
     std::unique_ptr<Active> active;
+    bool prune_due = false;  // old releases, once no deployment is in the way
     async::Event lane_wake;
     async::Event watch_wake;
     async::Event poll_wake;
@@ -95,7 +96,7 @@ struct Services {
           options(std::move(engine_options)),
           hooks(std::move(engine_hooks)),
           server(options.server),
-          journal(world.timers),
+          journal(world.timers, tally),
           fleet(world.runtime, world.releases, world.timers, options.state_directory + "/logs"),
           tasks(world.executor) {}
 
@@ -103,6 +104,7 @@ struct Services {
     EngineOptions options;
     Hooks hooks;
     domain::ServerConfig server;
+    Tally tally;
     Journal journal;
     Fleet fleet;
     Slots slots;

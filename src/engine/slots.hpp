@@ -33,6 +33,7 @@ class Slots {
     }
     // Before the event goes.
     void forget(async::Event& wake) { std::erase(waiting_, &wake); }
+    int count() const { return count_; }
     int taken() const { return taken_; }
 
   private:

@@ -132,6 +132,25 @@ std::vector<AppView> EngineCore::apps() {
     return result;
 }
 
+Figures EngineCore::figures() {
+    Figures figures;
+    std::vector<std::string> gone;
+    for (const auto& [name, counted] : services_.tally.apps()) {
+        auto app = apps_.find(name);
+        if (app == apps_.end() || app->second->record.removed)
+            gone.push_back(name);
+        else
+            figures.apps.emplace(name, counted);
+    }
+    for (const auto& name : gone)
+        services_.tally.forget(name);
+    figures.failures = services_.tally.failures();
+    figures.slots = services_.slots.count();
+    figures.slots_taken = services_.slots.taken();
+    figures.config_valid = server_problem_.empty();
+    return figures;
+}
+
 Result<AppView> EngineCore::app(const std::string& name) {
     auto found = known(name);
     if (!found) return found.error();

@@ -64,6 +64,11 @@ sys::Program program_of(const ChildRun& run) {
     return program;
 }
 
+// Where the machine has no process, memory or descriptor left, that is not Belay's fault.
+SourceReason reason_of_start(const Error& error) {
+    return error.code == Errc::limit ? SourceReason::fetch_failed : SourceReason::internal;
+}
+
 // What its end means where it left no result.
 Failure without_result(const ChildRun& run, const Exit& exit, bool timed_out, bool canceled) {
     if (canceled)
@@ -98,9 +103,9 @@ Task<Outcome<std::string>> run_child(ChildRun run, async::Cancel cancel) {
     spec.err = log->get();
     auto shim = run.options.shim.string();
     auto child = co_await sys::Child::start(run.executor, shim, std::move(spec));
-    if (!child) co_return failed_for_now(SourceReason::internal, child.error().message);
+    if (!child) co_return failed_for_now(reason_of_start(child.error()), child.error().message);
     if (auto gone = co_await child->go(); !gone)
-        co_return failed(SourceReason::internal, gone.error().message);
+        co_return failed_for_now(reason_of_start(gone.error()), gone.error().message);
     job->reset();
     bool timed_out = false;
     auto timers = async::make_timers(run.executor);

@@ -18,6 +18,9 @@ Task<Response> get_deliveries(Context& context, const Request& request);
 Task<Response> get_delivery(Context& context, const Request& request);
 Task<Response> get_why(Context& context, const Request& request);
 
+// metrics.cpp
+Task<Response> get_metrics(Context& context, const Request& request);
+
 // openapi.cpp
 Task<Response> get_openapi(Context& context, const Request& request);
 

@@ -26,6 +26,8 @@ constexpr std::array kRoutes{
     Route{"GET", "/hooks/{app}", Role::none, nullptr, nullptr, true},
     Route{"GET", "/healthz", Role::none, &healthz},
     Route{"GET", "/readyz", Role::none, &readyz},
+    // Names what runs here, which pushed code that reaches this address is not to learn.
+    Route{"GET", "/metrics", Role::read, &get_metrics},
 
     Route{"GET", "/api/v1/status", Role::read, &get_status},
     Route{"GET", "/api/v1/apps", Role::read, &get_apps},

@@ -86,7 +86,10 @@ class Server::Core {
         static_cast<Settings&>(options_) = std::move(settings);
         return tls_.use(options_.tls_cert, options_.tls_key);
     }
-    Counts counts() const { return Counts{connections_.size(), shed_, hooks_.bodies_in_memory()}; }
+    Counts counts() const {
+        return Counts{connections_.size(), shed_, hooks_.bodies_in_memory(), shared_.refused_hooks};
+    }
+    std::optional<TimePoint> certificate_ends() const { return tls_.ends(); }
 
   private:
     Task<void> accept(Acceptor& acceptor, bool local);
@@ -247,6 +250,9 @@ Result<void> Server::configure(Settings settings) {
 }
 Server::Counts Server::counts() const {
     return core_->counts();
+}
+std::optional<TimePoint> Server::certificate_ends() const {
+    return core_->certificate_ends();
 }
 
 }  // namespace belay::http

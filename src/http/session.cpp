@@ -257,6 +257,7 @@ Task<std::optional<Response>> Session::streamed(const Route& route, Request& req
 Task<bool> Session::answer(Response response, const Request& request, Parser& parser,
                            BodyReader& reader, bool hook) {
     limit(request, hook, response);
+    if (hook && response.status >= 400) ++shared_.refused_hooks[response.status];
     int version = static_cast<int>(parser.get().version());
     // A body that nobody has read would be taken for the next request.
     if (!reader.done() && !response.close) {

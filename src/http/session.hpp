@@ -9,6 +9,9 @@
 
 #include <belay/async/task_group.hpp>
 
+#include <cstdint>
+#include <map>
+
 namespace belay::http {
 
 // What all sessions share; lives as long as the server.
@@ -21,6 +24,7 @@ struct Shared {
     TlsFiles& tls;
     const std::vector<Cidr>& trusted_proxies;
     boost::asio::thread_pool& handshakes;
+    std::map<int, std::uint64_t> refused_hooks{};  // by status
     bool stopping = false;
 };
 

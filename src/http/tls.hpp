@@ -20,6 +20,11 @@ class TlsFiles {
     Result<void> use(const std::string& certificate, const std::string& key);
 
     bool wanted() const { return !certificate_file_.empty(); }
+    // Of the certificate in force; none: there is none.
+    std::optional<TimePoint> ends() const {
+        if (!certificate_) return std::nullopt;
+        return certificate_->not_after;
+    }
     // For a new connection; null where there is no TLS, or no pair that works. Looks whether the
     // files have changed, once a second at most: a pair that does not work is said in the log and
     // changes nothing.

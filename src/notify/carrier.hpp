@@ -22,6 +22,7 @@ class Carrier {
     ~Carrier();
 
     void set_channels(std::vector<domain::Channel> channels) { channels_ = std::move(channels); }
+    const std::vector<domain::Channel>& channels() const { return channels_; }
     // Null where belay.toml has none of that name.
     const domain::Channel* channel(const std::string& name) const;
 

@@ -22,12 +22,21 @@ using ports::OutgoingState;
 using ports::Verdict;
 
 constexpr Millis kStoreRetry{5'000};
+// By how much the wall clock is adjusted without a word.
+constexpr Millis kClockSlack{1'000};
 // From which attempt on a destination counts as one that keeps failing.
 constexpr int kFailing = 3;
 
 std::string new_id() {
     static thread_local std::mt19937_64 source{std::random_device{}()};
     return fmt::format("msg_{:016x}{:016x}", source(), source());
+}
+
+TimePoint oldest_of(const std::vector<Outgoing>& rows) {
+    auto oldest = rows.front().created_at;
+    for (const auto& row : rows)
+        oldest = std::min(oldest, row.created_at);
+    return oldest;
 }
 
 // Once a destination's turn has come.
@@ -142,6 +151,24 @@ class Worker final : public Notifier {
         return found;
     }
 
+    std::vector<DestinationFigures> figures() const override {
+        std::map<Destination, DestinationFigures> all;
+        for (const auto& channel : carrier_.channels())
+            all.try_emplace(Destination{OutgoingKind::alert, channel.name});
+        for (const auto& [destination, counted] : counted_) {
+            // A channel that is no longer configured goes once nothing waits for it.
+            if (destination.kind == OutgoingKind::status || counted.waiting != 0 ||
+                all.contains(destination))
+                all[destination] = counted;
+        }
+        std::vector<DestinationFigures> figures;
+        for (auto& [destination, counted] : all) {
+            counted.destination = destination;
+            figures.push_back(counted);
+        }
+        return figures;
+    }
+
   private:
     // A lane for each destination where something waits.
     Task<void> look() {
@@ -173,10 +200,15 @@ class Worker final : public Notifier {
                 co_await timers_.sleep(kStoreRetry, closing_);
                 continue;
             }
+            auto& counted = counted_[destination];
+            counted.waiting = rows->size();
+            counted.oldest = rows->empty() ? TimePoint{} : oldest_of(*rows);
             if (rows->empty()) {
                 if (lane.wake.is_set()) continue;
                 break;
             }
+            for (auto& row : *rows)
+                keep_up_with_clock(row);
             if (std::exchange(lane.hurry, false))
                 for (auto& row : *rows)
                     if (row.attempts != 0) row.next_at = timers_.now();
@@ -196,6 +228,15 @@ class Worker final : public Notifier {
         }
         lanes_.erase(destination);
         something_.set();  // what came meanwhile finds a lane again
+    }
+
+    // Written at a time that is yet to come: the clock was set back since, and what the row waits
+    // for with it.
+    void keep_up_with_clock(Outgoing& row) {
+        const auto ahead = row.created_at - timers_.now();
+        if (ahead <= kClockSlack) return;
+        row.created_at -= ahead;
+        row.next_at -= ahead;
     }
 
     // What was tried before goes first and lets nothing pass. Of what was not, the oldest that is
@@ -241,7 +282,7 @@ class Worker final : public Notifier {
         if (quiet.count() == 0) co_return TimePoint{};
         auto last = co_await store_->last_sent(destination, row.key);
         if (!last || *last == TimePoint{}) co_return TimePoint{};
-        co_return *last + quiet;
+        co_return std::min(*last, timers_.now()) + quiet;
     }
 
     Task<void> gather(Destination destination, Outgoing& row, News& news,
@@ -342,7 +383,10 @@ class Worker final : public Notifier {
             return;
         }
         row.next_at = now + std::max(pause_after(row.attempts), verdict.retry_after);
-        const bool too_old = row.next_at - row.created_at > options_.pace.give_up;
+        // A clock that was set ahead makes nothing old: half of the attempts that fit in were made.
+        const auto& pace = options_.pace;
+        const bool too_old = row.next_at - row.created_at > pace.give_up &&
+                             row.attempts * 2 * pace.longest_retry >= pace.give_up;
         if (verdict.kind == Verdict::Kind::retry && !too_old) return;
         row.state = OutgoingState::dropped;
         row.finished_at = now;
@@ -352,6 +396,9 @@ class Worker final : public Notifier {
     }
 
     void note(Lane& lane, const Outgoing& row) {
+        auto& counted = counted_[{row.kind, row.destination}];
+        ++(row.state == OutgoingState::sent ? counted.sent : counted.failed);
+        if (row.state == OutgoingState::dropped) ++counted.dropped;
         const std::string to =
             row.kind == OutgoingKind::alert ? row.destination : "statuses of " + row.destination;
         if (row.state == OutgoingState::sent) refused_.erase({row.kind, row.destination});
@@ -398,6 +445,7 @@ class Worker final : public Notifier {
     Options options_;
     Carrier carrier_;
     std::map<Destination, std::unique_ptr<Lane>> lanes_;
+    std::map<Destination, DestinationFigures> counted_;
     std::map<Destination, std::string> refused_;  // why the last message was given up
     async::Event something_;
     async::Cancel closing_;

@@ -420,6 +420,25 @@ Task<Result<std::vector<ports::ReleaseCounters>>> ControlClient::counters(std::s
     co_return all;
 }
 
+// By pages: neither loop is held up by a thousand apps at once.
+Task<Result<ports::TrafficFigures>> ControlClient::figures(Millis patience) {
+    ports::TrafficFigures all;
+    std::string after;
+    for (bool more = true; more;) {
+        json request = {{"op", "figures"}, {"after", after}};
+        auto answer = co_await connection_->call(std::move(request), patience, Fd());
+        if (!answer) co_return answer.error();
+        auto page = read_figures(answer->json);
+        if (!page) co_return page.error();
+        more = answer->json.value("more", false) && !page->apps.empty();
+        if (more) after = page->apps.rbegin()->first;
+        all.apps.merge(page->apps);
+        page->apps = std::move(all.apps);
+        all = std::move(*page);
+    }
+    co_return all;
+}
+
 Task<Result<ports::Serving>> ControlClient::serving(std::string app) {
     json request = {{"op", "serving"}, {"app", app}};
     auto answer =

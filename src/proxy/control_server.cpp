@@ -22,6 +22,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kConnectionsMax = 64;
+constexpr std::size_t kAppsTold = 100;  // in one answer: a millisecond of the loop
 
 std::string text_of(const json& request, const char* key) {
     auto at = request.find(key);
@@ -99,6 +100,7 @@ void ControlServer::perform(const json& request, std::vector<Fd>& passed, Reply 
     if (op == "listen") return reply(add_listeners(request, passed));
     if (op == "unlisten") return reply(remove_listener(request));
     if (op == "counters") return reply(counters(request));
+    if (op == "figures") return reply(JsonBody(figures(text_of(request, "after"))));
     if (op == "serving") return reply(serving(request));
     if (op == "status") return reply(JsonBody(status()));
     if (op == "drain")
@@ -179,6 +181,20 @@ Result<JsonBody> ControlServer::counters(const json& request) const {
     for (const auto& counters : parts_.plane.routing.counters(text_of(request, "app")))
         releases.push_back(to_json(counters));
     return JsonBody(json{{"instance", parts_.self.instance}, {"releases", std::move(releases)}});
+}
+
+json ControlServer::figures(const std::string& after) const {
+    const auto& plane = parts_.plane;
+    ports::TrafficFigures told;
+    told.started_at = parts_.self.started_at;
+    told.connections = plane.sessions.size();
+    told.idle_connections = plane.idle.size();
+    told.connections_max = plane.connections_max();
+    told.unrouted = plane.unrouted;
+    const bool more = plane.routing.figures(after, kAppsTold, told.apps);
+    auto answer = to_json(told);
+    answer["more"] = more;
+    return answer;
 }
 
 Result<JsonBody> ControlServer::serving(const json& request) const {

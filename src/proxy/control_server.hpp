@@ -58,6 +58,7 @@ class ControlServer final : Watcher {
     Result<JsonBody> add_listeners(const nlohmann::json& request, std::vector<Fd>& passed);
     Result<JsonBody> remove_listener(const nlohmann::json& request);
     Result<JsonBody> counters(const nlohmann::json& request) const;
+    nlohmann::json figures(const std::string& after) const;
     Result<JsonBody> serving(const nlohmann::json& request) const;
     nlohmann::json hello() const;
     nlohmann::json status() const;

@@ -81,6 +81,7 @@ Flow<After> Exchange::run() {
         upstream_.reset();
         live_ = plane_.routing.table().find(listener_name_, head_.host, head_.target);
         if (!live_) {
+            ++plane_.unrouted;
             Page page{404, "No app here answers to \"" + std::string(head_.host) + "\".", html_};
             co_return co_await answer(std::move(page));
         }

@@ -9,6 +9,7 @@
 
 #include <belay/proxy/run.hpp>
 
+#include <cstdint>
 #include <list>
 #include <memory>
 
@@ -28,6 +29,7 @@ struct Plane {
     BlockPool blocks;
     Routing routing;
     Nonce nonce;
+    std::uint64_t unrouted = 0;  // requests that no app answers to
     bool leaving = false;  // the proxy stops: what is answered now is the last on its connection
 
     std::list<std::unique_ptr<Session>> sessions;

@@ -290,6 +290,34 @@ std::vector<ports::ReleaseCounters> Routing::counters(const std::string& name) c
     return all;
 }
 
+std::vector<ports::ReleaseCounters> Routing::told(const std::string& name, const App& app) const {
+    std::vector<ports::ReleaseCounters> all;
+    auto live = lives_.find(name);
+    std::size_t newest = 0;
+    for (auto at = app.releases.rbegin(); at != app.releases.rend(); ++at) {
+        const auto& [number, release] = *at;
+        if (release->counters.requests == 0) continue;
+        const bool routed = live != lives_.end() && (live->second->route.release == number ||
+                                                     live->second->route.fallback == number);
+        if (routed || !release->idle() || newest < ports::kReleasesTold)
+            all.push_back(release->counters);
+        ++newest;
+    }
+    std::reverse(all.begin(), all.end());
+    return all;
+}
+
+bool Routing::figures(const std::string& after, std::size_t most,
+                      std::map<std::string, std::vector<ports::ReleaseCounters>>& into) const {
+    for (auto at = apps_.upper_bound(after); at != apps_.end(); ++at) {
+        auto counters = told(at->first, at->second);
+        if (counters.empty()) continue;
+        if (into.size() == most) return true;
+        into.emplace(at->first, std::move(counters));
+    }
+    return false;
+}
+
 std::shared_ptr<Release> Routing::release(const std::string& name, ReleaseNumber number) const {
     auto app = apps_.find(name);
     if (app == apps_.end()) return nullptr;

@@ -43,6 +43,10 @@ class Routing {
 
     std::map<std::string, ports::Serving> serving() const;
     std::vector<ports::ReleaseCounters> counters(const std::string& app) const;
+    // What is to be told of `most` apps whose names come behind `after`, as TrafficFigures says;
+    // apps without a request are passed over. True: there are more.
+    bool figures(const std::string& after, std::size_t most,
+                 std::map<std::string, std::vector<ports::ReleaseCounters>>& into) const;
     // Null: never seen, or long gone.
     std::shared_ptr<Release> release(const std::string& app, ReleaseNumber number) const;
     bool is_live(const std::string& app, ReleaseNumber number) const;
@@ -74,6 +78,7 @@ class Routing {
     void replace(App& app, const std::shared_ptr<Live>& old, const std::shared_ptr<Live>& fresh);
     void begin_drain(App& app, std::shared_ptr<Release> release, Millis drain);
     void forget_old_releases(App& app);
+    std::vector<ports::ReleaseCounters> told(const std::string& name, const App& app) const;
     void publish();
     Flow<> end_streams_after(std::shared_ptr<Release> release, Millis drain);
     Flow<> end_streams(std::shared_ptr<Release> release);

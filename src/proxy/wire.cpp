@@ -176,6 +176,38 @@ Result<ports::ReleaseCounters> read_counters(const json& from) {
     });
 }
 
+json to_json(const ports::TrafficFigures& figures) {
+    json apps = json::object();
+    for (const auto& [app, releases] : figures.apps)
+        for (const auto& counters : releases)
+            apps[app].push_back(to_json(counters));
+    return {{"started_at", format_time(figures.started_at)},
+            {"connections", figures.connections},
+            {"idle_connections", figures.idle_connections},
+            {"connections_max", figures.connections_max},
+            {"unrouted", figures.unrouted},
+            {"apps", std::move(apps)}};
+}
+
+Result<ports::TrafficFigures> read_figures(const json& from) {
+    return guarded<ports::TrafficFigures>(from, [&](ports::TrafficFigures& figures) {
+        std::string started;
+        read(from, "started_at", started);
+        if (auto time = parse_time(started)) figures.started_at = *time;
+        read(from, "connections", figures.connections);
+        read(from, "idle_connections", figures.idle_connections);
+        read(from, "connections_max", figures.connections_max);
+        read(from, "unrouted", figures.unrouted);
+        auto apps = from.value("apps", json::object());
+        for (const auto& [app, releases] : apps.items())
+            for (const auto& item : releases) {
+                auto counters = read_counters(item);
+                if (!counters) throw ErrorException(counters.error());
+                figures.apps[app].push_back(*counters);
+            }
+    });
+}
+
 json to_json(const ports::TrafficHello& hello) {
     json apps = json::object();
     for (const auto& [app, serving] : hello.apps)

@@ -1,3 +1,4 @@
+#include <belay/base/failpoint.hpp>
 #include <belay/base/log.hpp>
 #include <belay/runtime/process_runtime.hpp>
 #include <belay/sys/files.hpp>
@@ -193,6 +194,7 @@ Task<Result<RunInfo>> ProcessRuntime::start(ports::ProcessSpec spec, ports::Befo
 
 Task<Result<void>> ProcessRuntime::let_go(Run run, ports::BeforeGo before_go) {
     if (before_go) {
+        failpoint("candidate_forked");
         auto info = info_of(run->run_id(), run->status());
         auto durable = co_await before_go(info);
         if (!durable) co_return durable.error();
@@ -231,13 +233,22 @@ Task<Result<std::vector<RunInfo>>> ProcessRuntime::adopt() {
     std::vector<std::filesystem::path> places;
     std::error_code failure;
     for (std::filesystem::directory_iterator at(options_.run_directory, failure), end;
-         !failure && at != end; at.increment(failure))
-        if (run_id_is_valid(at->path().filename().string()) && at->is_directory(failure))
-            places.push_back(at->path());
+         !failure && at != end; at.increment(failure)) {
+        const auto name = at->path().filename().string();
+        if (std::find(options_.others.begin(), options_.others.end(), name) !=
+            options_.others.end())
+            continue;
+        if (run_id_is_valid(name) && at->is_directory(failure)) places.push_back(at->path());
+    }
     if (failure)
         co_return errno_error(failure.value(), "reading " + options_.run_directory.string());
     std::sort(places.begin(), places.end());
     for (const auto& place : places) {
+        if (sys::remove_abandoned_run(place)) {
+            log::info("what was left of a run that never began is removed",
+                      {{"run", place.filename().string()}});
+            continue;
+        }
         auto adopted = co_await adopt_one(place);
         if (!adopted)
             log::warning("a run can't be adopted; it is left alone",
@@ -253,6 +264,11 @@ Task<Result<void>> ProcessRuntime::adopt_one(std::filesystem::path place) {
         co_return Error{Errc::invalid,
                         fmt::format("it is the directory of run {}", service->run_id())};
     auto run = std::make_shared<sys::Service>(std::move(*service));
+    // Who would have let it go is dead, and so it ends; till then it only looks alive.
+    if (run->status().state == sys::ServiceState::waiting) {
+        co_await discard(run);
+        co_return Result<void>{};
+    }
     if (auto port = run->status().port; port != 0) ports_.hold(port);
     keep(std::move(run));
     co_return Result<void>{};

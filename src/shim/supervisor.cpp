@@ -18,8 +18,10 @@ namespace belay::shim {
 namespace {
 
 constexpr std::uint64_t kLongestBackoff = 60'000;
-constexpr std::uint64_t kSteadyRun = 60'000;  // ran so long: its next failure is a new one
-constexpr unsigned kBusyPasses = 200;         // before a kill starts to pause between passes
+// Ran for so long, or for so many times its last wait: its next failure is a new one.
+constexpr std::uint64_t kSteadyRun = 60'000;
+constexpr std::uint64_t kSteadyShare = 10;
+constexpr unsigned kBusyPasses = 200;  // before a kill starts to pause between passes
 
 std::uint64_t number(long value) {
     return static_cast<std::uint64_t>(value);
@@ -196,7 +198,9 @@ void Supervisor::end_run() {
 
 void Supervisor::schedule_restart() {
     auto now = steady_ms();
-    if (backoff_ms_ == 0 || now - started_ms_ >= kSteadyRun)
+    auto ran = now - started_ms_;
+    // A proxy that serves for seconds and is killed, time and again, is no crash loop: users wait.
+    if (backoff_ms_ == 0 || ran >= kSteadyRun || ran >= kSteadyShare * backoff_ms_)
         backoff_ms_ = spec_.first_backoff_ms;
     else
         backoff_ms_ = backoff_ms_ * 2 < kLongestBackoff ? backoff_ms_ * 2 : kLongestBackoff;

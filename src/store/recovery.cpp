@@ -67,9 +67,15 @@ std::vector<std::string> sorted(const std::string& directory, std::string_view b
     return found;
 }
 
+// What is named after a time to come was made before the clock was set back.
 std::vector<std::string> backups_in(const std::string& directory) {
     if (directory.empty()) return {};
-    return sorted(directory, kPrefix, kSuffix);
+    auto all = sorted(directory, kPrefix, kSuffix);
+    const auto now = backup_name(directory);
+    const auto past = std::partition_point(all.begin(), all.end(),
+                                           [&](const std::string& one) { return one <= now; });
+    std::rotate(all.begin(), past, all.end());
+    return all;
 }
 
 Result<void> move(const std::string& from, const std::string& to) {

@@ -27,6 +27,7 @@ class SqliteStore final : public ports::Store {
     SqliteStore(std::unique_ptr<Database> database, StoreOptions options)
         : database_(std::move(database)),
           on_distrust_(std::move(options.on_distrust)),
+          on_commit_(std::move(options.on_commit)),
           tasks_(std::move(options.executor)) {}
 
     ~SqliteStore() override {
@@ -37,6 +38,7 @@ class SqliteStore final : public ports::Store {
 
     Task<Result<Committed>> commit(std::vector<ports::Write> batch) override {
         if (closing_) co_return closed();
+        const auto asked = std::chrono::steady_clock::now();
         auto mine = std::make_shared<Waiting>();
         mine->batch = std::move(batch);
         waiting_.push_back(mine);
@@ -45,6 +47,7 @@ class SqliteStore final : public ports::Store {
             tasks_.spawn("database commits", commit_waiting());
         }
         co_await mine->done.wait();
+        if (on_commit_) on_commit_(std::chrono::steady_clock::now() - asked, mine->result);
         co_return std::move(mine->result);
     }
 
@@ -328,6 +331,7 @@ class SqliteStore final : public ports::Store {
     bool reading_ = false;
     bool closing_ = false;
     std::function<void(Distrust, std::string)> on_distrust_;
+    decltype(StoreOptions::on_commit) on_commit_;
     async::TaskGroup tasks_;
 };
 

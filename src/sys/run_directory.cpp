@@ -92,4 +92,16 @@ Result<SpecRecord> read_spec_record(int directory) {
     return record;
 }
 
+bool remove_abandoned_run(const std::filesystem::path& directory) {
+    auto opened = open_file(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!opened || read_spec_record(opened->get())) return false;
+    std::error_code failure;
+    const bool made_by_us = std::filesystem::exists(directory / "identity", failure) ||
+                            std::filesystem::is_empty(directory, failure);
+    if (!made_by_us || failure) return false;
+    auto identity = read_identity_record(opened->get());
+    if (identity && (open_process(identity->shim) || open_process(identity->program))) return false;
+    return remove_tree(directory).has_value();
+}
+
 }  // namespace belay::sys

@@ -217,8 +217,7 @@ Error start_failure(const Program& program, std::string_view step, int error_num
     if (step == "exec")
         return {Errc::invalid,
                 fmt::format("{} can't be executed: {}", name, ::strerror(error_number))};
-    return {Errc::internal,
-            fmt::format("{} can't be started ({}): {}", name, step, ::strerror(error_number))};
+    return errno_error(error_number, fmt::format("{} can't be started ({})", name, step));
 }
 
 }  // namespace belay::sys

@@ -4,7 +4,7 @@ request failed when it is refused, reset, takes over a second, has another statu
 a kept-alive connection is closed under it. An error that the application itself answered (it says so in X-App-Release) is its own and
 counted apart.
 
-judge.py PORT RATE [--host NAME] [--path PATH] [--limit SECONDS] [--max-time S] [--events FILE] [--reconnect]
+judge.py PORT RATE [--host NAME] [--path PATH] [--limit SECONDS] [--max-time S] [--events FILE] [--record FILE] [--reconnect]
 Runs until SIGTERM (or --limit), then prints one JSON object.
 """
 import argparse
@@ -25,18 +25,29 @@ parser.add_argument("--max-time", type=float, default=1.0)
 parser.add_argument("--events", help="file to which the first answer of each release is appended, with its time")
 parser.add_argument("--reconnect", action="store_true",
                     help="a kept-alive connection that was closed while it rested is made anew, as all clients do (RFC 9112 section 9.3.1)")
+parser.add_argument("--record", help="file to which every failure, and every change of the release that answers, is appended as a line of JSON")
 args = parser.parse_args()
 
 KINDS = ("GET-new", "GET-kept", "POST-new", "POST-kept")
-failures, releases = [], {}
+failures, releases, app_errors_of = [], {}, {}
+answering = None
 sent = ok = app_errors = 0
 max_gap, last_ok = 0.0, None
 stop = asyncio.Event()
 idle = {"GET-kept": collections.deque(), "POST-kept": collections.deque()}
 
 
-def fail(kind, why, began):
-    failures.append({"kind": kind, "why": why, "at": round(began, 3), "took_ms": round((time.time() - began) * 1000)})
+def record(**what):
+    if args.record:
+        with open(args.record, "a") as file:
+            file.write(json.dumps(what) + "\n")
+
+
+def fail(kind, why, began, opened=None):
+    """`opened`: when its connection was asked for, which a kept one was before the request."""
+    failures.append({"kind": kind, "why": why, "at": round(began, 3), "took_ms": round((time.time() - began) * 1000),
+                     "opened": round(opened or began, 3)})
+    record(type="failure", **failures[-1])
 
 
 async def read_answer(reader):
@@ -61,8 +72,8 @@ async def read_answer(reader):
 
 
 async def one(kind):
-    global ok, max_gap, last_ok, app_errors
-    began = time.time()
+    global ok, max_gap, last_ok, app_errors, answering
+    began = opened = time.time()
     kept = kind.endswith("kept")
     method = kind.split("-")[0]
     payload = b"x" * 200 if method == "POST" else b""
@@ -74,8 +85,10 @@ async def one(kind):
                 connection = idle[kind].popleft()
                 while args.reconnect and connection and connection[0].at_eof():
                     connection = idle[kind].popleft() if idle[kind] else None
-                if connection and connection[0].at_eof():
-                    return fail(kind, f"kept-alive connection was closed while idle, within {began - connection[2]:.1f} s", began)
+                if connection:
+                    opened = connection[3]
+                    if connection[0].at_eof():
+                        return fail(kind, f"kept-alive connection was closed while idle, within {began - connection[2]:.1f} s", began, opened)
             if connection is None:
                 connection = await asyncio.open_connection("127.0.0.1", args.port)
             reader, writer = connection[:2]
@@ -87,13 +100,15 @@ async def one(kind):
             writer.write(request.encode() + b"\r\n" + payload)
             status, headers, body = await read_answer(reader)
     except TimeoutError:
-        return fail(kind, "no answer in time", began)
+        return fail(kind, "no answer in time", began, opened)
     except (OSError, asyncio.IncompleteReadError, ValueError, IndexError) as problem:
-        return fail(kind, f"{type(problem).__name__}: {problem}", began)
+        return fail(kind, f"{type(problem).__name__}: {problem}", began, opened)
     if status != 200 and "x-app-release" in headers:
         app_errors += 1
+        own = headers["x-app-release"]
+        app_errors_of[own] = app_errors_of.get(own, 0) + 1
     elif status != 200:
-        fail(kind, f"status {status}: {body[:80].decode('latin-1')!r}", began)
+        fail(kind, f"status {status}: {body[:80].decode('latin-1')!r}", began, opened)
     else:
         ok += 1
         now = time.time()
@@ -101,6 +116,9 @@ async def one(kind):
             max_gap = max(max_gap, now - last_ok)
         last_ok = now
         release = body.split()[0].decode("latin-1") if body.split() else ""
+        if release != answering:
+            answering = release
+            record(type="answers", at=round(now, 3), asked=round(began, 3), release=release)
         if release not in releases:
             releases[release] = {"first": now, "count": 0}
             if args.events:
@@ -109,7 +127,7 @@ async def one(kind):
         releases[release]["last"] = now
         releases[release]["count"] += 1
     if kept and headers.get("connection", "").lower() != "close":
-        idle[kind].append((reader, writer, time.time()))
+        idle[kind].append((reader, writer, time.time(), opened))
     else:
         writer.close()
 
@@ -136,7 +154,7 @@ async def main():
         sent += 1
     if tasks:
         await asyncio.wait(tasks)
-    print(json.dumps({"sent": sent, "ok": ok, "app_errors": app_errors, "failed": len(failures), "failures": failures[:20], "releases": releases,
+    print(json.dumps({"sent": sent, "ok": ok, "app_errors": app_errors, "app_errors_of": app_errors_of, "failed": len(failures), "failures": failures[:20], "releases": releases,
                       "max_gap_ms": round(max_gap * 1000, 1)}))
 
 

@@ -242,9 +242,9 @@ listen = ["127.0.0.1:{self.proxy_port}"]
         return path
 
     # --- the daemon
-    def start(self, wait=True, **environment):
+    def start(self, wait=True, binary=BELAY, **environment):
         with open(self.log, "a") as log:
-            self.daemon = subprocess.Popen([BELAY, "serve"], env=self.environment(**environment), stdin=subprocess.DEVNULL,
+            self.daemon = subprocess.Popen([binary, "serve"], env=self.environment(**environment), stdin=subprocess.DEVNULL,
                                            stdout=log, stderr=subprocess.STDOUT)
         if wait:
             self.wait_ready()

@@ -10,7 +10,7 @@ from machine import STAGES, TestCase, wait_for
 POINTS = [f"{side}_save.{state}" for state in
           ("queued", "fetching", "building", "testing", "sealing", "releasing", "starting", "verifying", "switching", "draining",
            "baking", "healthy") for side in ("before", "after")]
-POINTS += ["candidate_started", "before_flip", "after_flip", "live_written", "promoted"]
+POINTS += ["candidate_forked", "candidate_started", "before_flip", "after_flip", "live_written", "promoted"]
 ROLLBACK_POINTS = ["before_save.rolling_back", "after_save.rolling_back", "flipped_back", "before_save.rolled_back",
                    "after_save.rolled_back"]
 

@@ -1,6 +1,7 @@
 """Rows of the fault table (docs/reliability.md) that need the whole Belay, each with users at the door where an app is live."""
 import concurrent.futures
 import contextlib
+import http.client
 import http.server
 import json
 import os
@@ -91,6 +92,18 @@ class Faults(TestCase):
         old = self.proxy()
         os.kill(old, signal.SIGKILL)
         wait_for("another proxy", lambda: self.proxy() not in (None, old), 10)
+
+    def version(self):
+        """Of the running daemon."""
+        with open(self.machine.log) as file:
+            said = [line for line in file if " belay is starting " in line][-1]
+        return said.split(" version=")[1].split()[0].encode()
+
+    def wait_log(self, text):
+        def said():
+            with open(self.machine.log) as file:
+                return text in file.read()
+        wait_for(f"the log to say {text!r}", said)
 
     def shared(self, name):
         return os.path.join(self.machine.state, "shared/shop", name)
@@ -219,10 +232,83 @@ class DaemonFaults(Faults):
             second = self.push("r2")
             record = self.ended(second, "failed")
             self.assertIn("Resource temporarily unavailable", record["detail"])
+            self.assertEqual((record["reason"], record["blame"]), ("fetch_failed", "machine"))
             self.assertEqual(m.served_release(), "r1")
             write(f"{group}/pids.max", "max")
             third = self.ended(self.push("r3"), "healthy")
         self.one_live_release("r3", third["release"])
+
+
+    def test_fault16_a_build_that_an_upgrade_cuts_off_is_done_by_the_new_binary(self):
+        m = self.machine
+        self.live("r1", text='[build]\nrun = "if [ -e slowly ]; then sh slowly; fi"\n')
+        version = self.version()
+        other = version[:-1] + (b"8" if version[-1:] != b"8" else b"9")
+        upgraded = os.path.join(self.folder, "bin/belay")
+        os.mkdir(os.path.dirname(upgraded), 0o755)
+        with open(BELAY, "rb") as old, open(upgraded, "wb") as new:
+            new.write(old.read().replace(version + b"\0", other + b"\0"))
+        os.chmod(upgraded, 0o755)
+        gate, begun = (os.path.join(self.make_folder(name), "it") for name in ("gate", "begun"))
+        os.chmod(os.path.dirname(begun), 0o777)
+        with m.users(rate=60):
+            second = self.push("r2", slowly=f"echo begun >> {begun}\nwhile [ ! -e {gate} ]; do sleep 0.05; done\n")
+            wait_for("the build", lambda: os.path.exists(begun))
+            m.stop()
+            m.start(binary=upgraded)
+            self.assertEqual(self.version(), other)
+            wait_for("the build to begin anew", lambda: open(begun).read().count("begun") == 2)
+            open(gate, "w").close()
+            record = self.ended(second, "healthy")
+            m.stop()
+            m.start()  # and the one before goes on with what that one left
+            self.assertEqual(self.version(), version)
+            third = self.ended(self.push("r3", slowly="true\n"), "healthy")
+        self.assertEqual(record["release"], 2)
+        self.one_live_release("r3", third["release"])
+
+    def test_fault27_a_daemon_that_gets_no_more_memory_harms_no_user_and_works_again(self):
+        m = self.machine
+        self.live("r1")
+        pid = m.daemon.pid
+        with m.users(rate=60):
+            with open(f"/proc/{pid}/statm") as file:
+                size = int(file.read().split()[0]) * resource.getpagesize()
+            resource.prlimit(pid, resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
+            body = b'{"padding": "' + b"x" * (7 << 20) + b'"}'
+            for _ in range(8):
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    self.assertNotIn(m.deliver("shop", self.repository, "", body=body)["status"], (200, 202))
+            if m.daemon.poll() is None:
+                resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            else:  # whoever watches over it starts it again
+                m.kill()
+                m.start()
+            record = self.ended(self.push("r2"), "healthy")
+        self.one_live_release("r2", record["release"])
+
+    def test_fault30_without_descriptors_nothing_spins_and_all_is_well_when_they_are_back(self):
+        m = self.machine
+        self.live("r1")
+        pid = m.daemon.pid
+        refusal = "a connection can't be accepted"
+
+        def refusals():
+            with open(m.log) as file:
+                return file.read().count(refusal)
+        with m.users(rate=60), contextlib.ExitStack() as waiting:
+            limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), limits[1]))
+            for _ in range(8):
+                waiting.enter_context(socket.create_connection(("127.0.0.1", m.http_port)))
+            self.wait_log(refusal)
+            began = time.monotonic()
+            wait_for("two seconds", lambda: time.monotonic() - began > 2)
+            self.assertLess(refusals(), 60, "it spins")
+            self.assertIsNone(m.daemon.poll())
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+            record = self.ended(self.push("r2"), "healthy")
+        self.one_live_release("r2", record["release"])
 
 
 class DataPlaneFaults(Faults):
@@ -370,7 +456,52 @@ class BuildFaults(Faults):
         self.one_live_release("r1", 1)
 
 
+    @unittest.skipUnless(os.geteuid() == 0, "a build has a user of its own only where Belay is root")
+    def test_fault48_a_build_that_forks_on_and_on_is_bounded_and_ended(self):
+        m = self.machine
+        self.live("r1", text='[build]\nrun = "if [ -e forks ]; then sh forks; fi"\ntimeout = "20s"\n[build.limits]\nprocesses = 40\n')
+        with m.users(rate=60):
+            # As many as a machine bears, where nothing stops it.
+            bomb = "n=0\nwhile [ $n -lt 300 ]; do sleep 600 & n=$((n + 1)); done\nwait\n"
+            record = self.ended(self.push("r2", forks=bomb), "failed", "build_failed")
+            self.assertEqual([w for w in m.processes().values() if "sleep 600" in w], [])
+            with open(os.path.join(m.state, "logs/shop", record["id"], "build.log")) as log:
+                self.assertIn("fork", log.read())
+            record = self.ended(self.push("r3", forks="true\n"), "healthy")
+        self.one_live_release("r3", record["release"])
+
+    @unittest.skipUnless(os.geteuid() == 0, "a memory cgroup needs root")
+    def test_fault28_a_build_that_the_kernel_kills_for_memory_is_said_to_lack_it(self):
+        m = self.machine
+        self.live("r1", text='[build]\nrun = "if [ -e eats ]; then sh eats; fi"\n')
+        with control_group("memory") as group, m.users(rate=60):
+            write(f"{group}/memory.limit_in_bytes", str(32 << 20))
+            os.chmod(f"{group}/cgroup.procs", 0o666)
+            eats = f"echo $$ > {group}/cgroup.procs\nexec python3 -c 'b = bytearray(256 << 20)'\n"
+            record = self.ended(self.push("r2", eats=eats), "failed", "build_oom")
+            self.assertIn("out of memory: the kernel killed it", record["detail"])
+            record = self.ended(self.push("r3", eats="true\n"), "healthy")
+        self.one_live_release("r3", record["release"])
+
+
 class EndFaults(Faults):
+    @unittest.skipUnless(os.geteuid() == 0, "a memory cgroup needs root")
+    def test_fault29_an_app_that_the_kernel_kills_for_memory_is_started_again_and_not_rolled_back(self):
+        m, r = self.machine, self.repository
+        r.write("app.py", APP.replace('if self.path == "/crash"', 'if self.path == "/eat": bytearray(256 << 20)\n        if self.path == "/crash"'))
+        self.live("r1")
+        pid = int(m.get("/pid")[1])
+        with control_group("memory") as group:
+            write(f"{group}/memory.limit_in_bytes", str(48 << 20))
+            write(f"{group}/cgroup.procs", str(pid))
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                m.get("/eat")
+            wait_for("the kernel to kill it", lambda: not alive(pid))
+            wait_for("the app to be back", lambda: m.served_release() == "r1")
+        self.wait_log("web of shop killed by KILL, and not by belay: probably by the kernel, for want of memory")
+        self.assertEqual(m.newest("shop")["state"], "healthy")
+        self.one_live_release("r1", 1)
+
     def test_fault49_an_app_that_puts_itself_in_the_background_is_followed(self):
         m, r = self.machine, self.repository
         background = 'import os\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\n' + APP
@@ -479,11 +610,14 @@ class PushFaults(Faults):
             with concurrent.futures.ThreadPoolExecutor(10) as forges:
                 answers = list(forges.map(lambda commit: m.deliver("shop", r, commit), commits))
             self.assertEqual({a["status"] for a in answers}, {202})
-            states = [m.wait_end(a["deployment"], 120)["state"] for a in answers]
+            records = [m.wait_end(a["deployment"], 120) for a in answers]
+            states = [record["state"] for record in records]
             wait_for("the tip", lambda: m.served_release() == "r101", 60)
         self.assertEqual(set(states) - {"superseded", "healthy"}, set(), states)
         self.assertGreaterEqual(states.count("superseded"), 95)
         self.assertLessEqual(states.count("healthy"), 4, "what was superseded was built all the same")
+        begun = [record["id"] for record in records if record["started_at"]]
+        self.assertLess(len(begun), 60, "what was superseded was begun all the same")
         self.one_live_release("r101", m.status("shop")["live"]["release"])
 
     def test_fault58_and_59_a_file_edited_meanwhile_counts_from_the_next_deployment(self):

@@ -3,12 +3,15 @@
 Each test's last line says whose removal makes it fail: Row | test | line of defence.
 """
 import ctypes
+import fcntl
 import glob
 import json
 import os
 import shutil
 import sqlite3
+import struct
 import subprocess
+import sys
 import unittest
 
 from machine import BELAY, TestCase, wait_for
@@ -305,6 +308,27 @@ class Files(Record):
             self.rollback_is_refused(second["release"])
 
 
+    def test_Fault39_at_a_boot_the_healthy_release_before_a_damaged_one_serves(self):
+        """Row 39 | test_store.Files | EngineCore::boot_app() in src/engine/boot.cpp: releases.verify(); boot_older()."""
+        m, r = self.machine, self.repository
+        self.live("r1")
+        self.assertEqual(m.deploy_push("shop", r, "r2")["state"], "healthy")
+        m.daemon.kill()
+        m.kill_everything()
+        m.daemon.wait()
+        m.daemon = None
+        shutil.rmtree(os.path.join(m.state, "run"))
+        shutil.rmtree(os.path.join(m.state, "releases/shop/2"))
+        m.start()
+        self.assertEqual(m.served_release(), "r1")
+        status = m.status("shop")
+        self.assertEqual(status["live"]["release"], 1, status)
+        self.wait_log("the release that should serve is damaged")
+        with m.users(rate=60):
+            self.assertEqual(m.deploy_push("shop", r, "r3")["state"], "healthy")
+        self.assertEqual(m.served_release(), "r3")
+
+
 # fdatasync(2) that fails with EIO for the database's log while a file says so.
 FAILING_SYNC = r'''
 #define _GNU_SOURCE
@@ -358,6 +382,191 @@ class Sync(Record):
             record = m.wait_end(m.wait_deployment_of("shop", commit)["id"])
             self.assertEqual(record["state"], "healthy", json.dumps(record, indent=1))
         self.assertEqual(m.served_release(), "r2")
+
+
+# A disk that takes nothing, as open(2) and write(2) tell it, below a directory while a file says so.
+READ_ONLY = r'''
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+static int ordered(void) { const char* order = getenv("READ_ONLY_ORDER"); return order && access(order, F_OK) == 0; }
+static int below(const char* path) { const char* state = getenv("READ_ONLY_BELOW"); return strncmp(path, state, strlen(state)) == 0; }
+static int lies(int directory, const char* path) {
+    char link[64], whole[8192];
+    if (!ordered()) return 0;
+    if (path && path[0] == '/') return below(path);
+    if (directory == AT_FDCWD) return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", directory);
+    ssize_t size = readlink(link, whole, sizeof whole - 1);
+    if (size < 0) return 0;
+    whole[size] = 0;
+    return below(whole);
+}
+#define REFUSE(condition) if (condition) { errno = EROFS; return -1; }
+#define WRITES(flags) ((flags) & (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC))
+#define MODE mode_t mode = 0; if (flags & (O_CREAT | O_TMPFILE)) { va_list more; va_start(more, flags); mode = va_arg(more, mode_t); va_end(more); }
+int open(const char* path, int flags, ...) { MODE REFUSE(WRITES(flags) && lies(AT_FDCWD, path)) return NEXT(open)(path, flags, mode); }
+int open64(const char* path, int flags, ...) { MODE REFUSE(WRITES(flags) && lies(AT_FDCWD, path)) return NEXT(open64)(path, flags, mode); }
+int openat(int at, const char* path, int flags, ...) { MODE REFUSE(WRITES(flags) && lies(at, path)) return NEXT(openat)(at, path, flags, mode); }
+int openat64(int at, const char* path, int flags, ...) { MODE REFUSE(WRITES(flags) && lies(at, path)) return NEXT(openat64)(at, path, flags, mode); }
+ssize_t write(int fd, const void* data, size_t size) { REFUSE(lies(fd, 0)) return NEXT(write)(fd, data, size); }
+ssize_t pwrite(int fd, const void* data, size_t size, off_t at) { REFUSE(lies(fd, 0)) return NEXT(pwrite)(fd, data, size, at); }
+ssize_t pwrite64(int fd, const void* data, size_t size, off64_t at) { REFUSE(lies(fd, 0)) return NEXT(pwrite64)(fd, data, size, at); }
+int mkdir(const char* path, mode_t mode) { REFUSE(lies(AT_FDCWD, path)) return NEXT(mkdir)(path, mode); }
+int mkdirat(int at, const char* path, mode_t mode) { REFUSE(lies(at, path)) return NEXT(mkdirat)(at, path, mode); }
+int rename(const char* from, const char* to) { REFUSE(lies(AT_FDCWD, to)) return NEXT(rename)(from, to); }
+int unlink(const char* path) { REFUSE(lies(AT_FDCWD, path)) return NEXT(unlink)(path); }
+int access(const char* path, int mode);
+'''
+
+
+class ReadOnly(Record):
+    def test_Fault60_pushes_go_live_again_by_themselves_when_the_disk_can_be_written_again(self):
+        """Row 60 | test_store.ReadOnly | Writer::give_up() in src/store/writer.cpp: distrusted()."""
+        m, r = self.machine, self.repository
+        source, library, order = (os.path.join(self.folder, name) for name in ("read_only.c", "read_only.so", "read-only"))
+        with open(source, "w") as file:
+            file.write(READ_ONLY)
+        try:
+            subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as problem:
+            self.skipTest(f"no C compiler to make the read-only disk with: {problem}")
+        if "ASAN_OPTIONS" in os.environ:
+            self.skipTest("a preloaded library and AddressSanitizer exclude each other")
+        m.extra_environment = {"LD_PRELOAD": library, "READ_ONLY_ORDER": order, "READ_ONLY_BELOW": m.state + "/"}
+        self.live("r1")
+        with m.users(rate=60):
+            commit = r.commit("r2")
+            r.push()
+            open(order, "w").close()
+            for _ in range(3):
+                self.assertEqual(m.deliver("shop", r, commit)["status"], 503)
+            self.assertEqual(m.status("shop")["live"]["release"], 1)
+
+            # A start meanwhile says what is wrong, and ends: there is nothing that it could keep up.
+            m.stop()
+            m.start(wait=False)
+            self.assertEqual(m.daemon.wait(30), 1)
+            m.daemon = None
+            self.assertIn("Read-only file system", m.tail(3))
+            self.assertIn(m.state, m.tail(3))
+            os.remove(order)
+            m.start()
+
+            open(order, "w").close()
+            self.assertEqual(m.deliver("shop", r, commit)["status"], 503)
+            os.remove(order)
+            answer = wait_for("a delivery to be taken", lambda: (lambda a: a if a["status"] in (200, 202) else None)(m.deliver("shop", r, commit)))
+            record = m.wait_end(answer["deployment"] or m.wait_deployment_of("shop", commit)["id"])
+            self.assertEqual(record["state"], "healthy", json.dumps(record, indent=1))
+        self.assertEqual(m.served_release(), "r2")
+
+
+class Rights(Record):
+    """Root may write whatever the mode says, so that root runs these as somebody else."""
+    NOBODY = 65534
+
+    def setUp(self):
+        if os.geteuid() != 0:
+            super().setUp()
+
+    def test_Fault62_without_the_right_to_write_nothing_new_begins_the_path_is_named_and_the_app_is_served(self):
+        """Row 62 | test_store.Rights | make_state_directories() in src/app/serve.cpp: access(2); errno_error() names the path."""
+        if os.geteuid() == 0:
+            done = subprocess.run(["setpriv", f"--reuid={self.NOBODY}", f"--regid={self.NOBODY}", "--clear-groups",
+                                   sys.executable, "-m", "unittest", self.id()], capture_output=True, text=True, timeout=280,
+                                  env=dict(os.environ, HOME="/nonexistent", PYTHONDONTWRITEBYTECODE="1"))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return
+        m, r = self.machine, self.repository
+        self.live("r1")
+        releases = os.path.join(m.state, "releases/shop")
+        with m.users(rate=60):
+            mode = os.stat(releases).st_mode & 0o7777
+            os.chmod(releases, 0o500)
+            record = m.deploy_push("shop", r, "r2")
+            self.assertEqual(record["state"], "failed")
+            self.assertIn(releases, record["detail"])
+            os.chmod(releases, mode)
+            self.assertEqual(m.deploy_push("shop", r, "r3")["state"], "healthy")
+
+            m.stop()
+            mode = os.stat(m.state).st_mode & 0o7777
+            os.chmod(m.state, 0o500)
+            m.start(wait=False)
+            self.assertEqual(m.daemon.wait(30), 1)
+            m.daemon = None
+            self.assertIn(m.state, m.tail(3))
+            self.assertEqual(m.served_release(), "r3")
+            os.chmod(m.state, mode)
+            m.start()
+            self.assertEqual(m.deploy_push("shop", r, "r4")["state"], "healthy")
+
+
+@unittest.skipUnless(os.geteuid() == 0, "mounting file systems needs root")
+class PowerCut(Record):
+    """The state lies on an ext4 of its own, which forgets all at once what was not synced."""
+    SHUTDOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN of linux/ext4.h
+    NO_LOG_FLUSH = 2
+
+    def setUp(self):
+        super().setUp()
+        self.image = os.path.join(self.folder, "state.img")
+        os.makedirs(self.machine.state)
+        if not shutil.which("mkfs.ext4") or subprocess.run(["mkfs.ext4", "-q", self.image, "192m"], capture_output=True).returncode or \
+                not self.mount():
+            self.skipTest("no loop device for a disk that loses its power")
+        self.addCleanup(lambda: subprocess.run(["umount", "-l", self.machine.state], capture_output=True))
+        os.chmod(self.machine.state, 0o711)
+
+    def mount(self):
+        # Nothing is written back by chance within the test, only by whoever asks for it.
+        return subprocess.run(["mount", "-o", "loop,commit=300", self.image, self.machine.state], capture_output=True).returncode == 0
+
+    def power_cut(self):
+        m = self.machine
+        root = os.open(m.state, os.O_RDONLY)
+        try:
+            fcntl.ioctl(root, self.SHUTDOWN, struct.pack("I", self.NO_LOG_FLUSH))
+        finally:
+            os.close(root)
+        m.daemon.kill()
+        m.kill_everything()
+        m.daemon.wait()
+        m.daemon = None
+        wait_for("the file system to be free", lambda: subprocess.run(["umount", m.state], capture_output=True).returncode == 0)
+        self.assertTrue(self.mount())
+        shutil.rmtree(os.path.join(m.state, "run"), ignore_errors=True)
+        m.start()
+
+    def test_Fault21_a_power_cut_takes_nothing_that_was_accepted_and_nothing_that_is_live(self):
+        """Row 21 | test_store.PowerCut | prepare() in src/store/database.cpp: synchronous = FULL; Sealing::sync() in src/release/sealing.cpp."""
+        m, r = self.machine, self.repository
+        self.live("r1")
+        self.assertEqual(m.deploy_push("shop", r, "r2")["state"], "healthy")
+        self.power_cut()
+        self.assertEqual(m.served_release(), "r2")
+        self.assertEqual(m.status("shop")["live"]["release"], 2)
+        releases = {item["number"]: item["state"] for item in m.json("releases", "shop")["items"]}
+        self.assertEqual(releases[2], "live", releases)
+
+        commit = r.commit("r3")
+        r.push()
+        answer = m.deliver("shop", r, commit)
+        self.assertEqual(answer["status"], 202)
+        self.power_cut()
+        self.assertEqual(m.served_release(), "r2")
+        record = m.wait_end(answer["deployment"])
+        self.assertEqual((record["commit"], record["state"]), (commit, "healthy"), json.dumps(record, indent=1))
+        self.one_live_release("r3", 3)
 
 
 @unittest.skipUnless(os.geteuid() == 0, "mounting file systems needs root")

@@ -63,6 +63,8 @@ struct FakeMachine {
     std::map<ReleaseNumber, domain::Manifest> manifests;
     std::optional<domain::LiveManifest> live;
     ReleaseNumber current = 0;
+    std::set<ReleaseNumber> damaged;  // are not what was sealed any more
+    std::optional<Error> live_error;  // live/APP.json can't be changed
     ReleaseNumber in_place = 0;  // what a command made live, of what `current` was by then
 
     // processes: what their program does is decided by the release's commit
@@ -235,7 +237,9 @@ class FakeReleases : public ports::Releases {
         if (found == machine_.manifests.end()) co_return std::optional<domain::Manifest>{};
         co_return std::optional(found->second);
     }
-    Task<Result<void>> verify(std::string, ReleaseNumber, ports::Check) override {
+    Task<Result<void>> verify(std::string, ReleaseNumber number, ports::Check) override {
+        if (machine_.damaged.contains(number))
+            co_return Error{Errc::conflict, "release " + std::to_string(number) + " was changed"};
         co_return Result<void>{};
     }
     Task<Result<std::vector<ReleaseNumber>>> list(std::string) override {
@@ -257,6 +261,7 @@ class FakeReleases : public ports::Releases {
         co_return Result<void>{};
     }
     Task<Result<void>> remove_live(std::string) override {
+        if (machine_.live_error) co_return *machine_.live_error;
         machine_.live.reset();
         co_return Result<void>{};
     }
@@ -363,11 +368,14 @@ class FakeRuntime : public ports::Runtime {
     // The program of every process of the release ends with this code; its shim restarts it where
     // that is its policy.
     void crash(ReleaseNumber release, int code) {
+        Exit exit;
+        exit.code = code;
+        end(release, exit);
+    }
+    void end(ReleaseNumber release, Exit exit) {
         for (auto& [id, process] : machine_.processes) {
             if (process.release != release || process.info.state != ports::RunState::running)
                 continue;
-            Exit exit;
-            exit.code = code;
             process.info.last_exit = exit;
             const bool again = process.info.policy == RestartPolicy::always;
             process.info.state = again ? ports::RunState::backing_off : ports::RunState::exited;
@@ -418,6 +426,14 @@ class FakeTraffic : public ports::Traffic {
             all.push_back(counted);
         }
         co_return all;
+    }
+    Task<Result<ports::TrafficFigures>> figures(Millis) override {
+        ports::TrafficFigures figures;
+        for (auto& [release, counted] : machine_.counters) {
+            counted.release = release;
+            figures.apps["shop"].push_back(counted);
+        }
+        co_return figures;
     }
     Task<Result<ports::Serving>> serving(std::string app) override {
         if (!machine_.epochs.contains(app)) co_return Error{Errc::not_found, app};

@@ -298,6 +298,8 @@ class FakeStore : public ports::Store {
                 return domain::is_end(deployment.state) && deployment.finished_at > TimePoint{} &&
                        deployment.finished_at < before && !may_still_run(deployment.id);
             });
+        constexpr std::size_t kAtOnce = 50;
+        if (gone.size() > kAtOnce) gone.resize(kAtOnce);
         for (auto id : gone) {
             erase_deployment(disk, id);
             ++count;

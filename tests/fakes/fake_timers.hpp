@@ -16,7 +16,7 @@ class FakeTimers : public async::Timers {
   public:
     async::SteadyTime steady_now() const override { return now_; }
     TimePoint now() const override {
-        return TimePoint{Millis{1'763'000'000'000}} +
+        return TimePoint{Millis{1'763'000'000'000}} + jumped_ +
                std::chrono::duration_cast<Millis>(now_.time_since_epoch());
     }
     async::Subscription after(Millis delay, std::function<void()> callback) override {
@@ -27,6 +27,8 @@ class FakeTimers : public async::Timers {
 
     // As if the process had been stopped for so long: nothing of it ran meanwhile.
     void stall(Millis time) { now_ += time; }
+    // The wall clock is set, or the machine was suspended: CLOCK_MONOTONIC stands still for either.
+    void jump(Millis time) { jumped_ += time; }
 
     // Lets everything run that can, moving time to the next timer whenever nothing else is left,
     // until the condition holds. False when `limit` of fake time passed first, or nothing waits for
@@ -55,6 +57,7 @@ class FakeTimers : public async::Timers {
         std::function<void()> callback;
     };
     async::SteadyTime now_{Millis{1'000'000}};
+    Millis jumped_{0};
     std::multimap<async::SteadyTime, Entry> waiting_;
 };
 

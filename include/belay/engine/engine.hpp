@@ -3,6 +3,7 @@
 
 #include <belay/async/timers.hpp>
 #include <belay/engine/api.hpp>
+#include <belay/engine/figures.hpp>
 #include <belay/ports/config_source.hpp>
 #include <belay/ports/forge_directory.hpp>
 #include <belay/ports/health.hpp>
@@ -86,6 +87,8 @@ class Engine : public Api {
     virtual Task<void> close() = 0;
     // [status] token of the app's configuration in force. Errc::not_found: there is none.
     virtual Result<Secret> status_token(const std::string& app) = 0;
+    // Since the engine was made.
+    virtual Figures figures() = 0;
 };
 
 std::unique_ptr<Engine> make_engine(World world, EngineOptions options, Hooks hooks);

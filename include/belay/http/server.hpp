@@ -12,6 +12,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,9 +28,16 @@ struct Settings {
     std::vector<Cidr> trusted_proxies;                  // whose X-Forwarded-For is believed
     std::string tls_cert;  // files; both empty: `listen` speaks plain HTTP
     std::string tls_key;
+    bool metrics = true;  // [metrics] enabled
 };
 
+// Writes what /metrics answers, from what was looked at before; on any thread.
+using Exposition = std::function<std::string()>;
+
 struct Options : Settings {
+    // Looks at all that /metrics tells of. Null: there is no /metrics.
+    std::function<Task<Exposition>()> look_at_metrics;
+
     std::string spool;  // directory for hook bodies that don't fit into memory, as unlinked files
     std::optional<gid_t> deploy_group;  // members may deploy over the Unix socket
 
@@ -79,10 +88,13 @@ class Server {
 
     struct Counts {
         std::size_t connections = 0;
-        std::size_t shed = 0;              // closed to make room, or turned away
-        std::size_t bodies_in_memory = 0;  // bytes
+        std::size_t shed = 0;                        // closed to make room, or turned away
+        std::size_t bodies_in_memory = 0;            // bytes
+        std::map<int, std::uint64_t> refused_hooks;  // by the status that was answered, from 400 on
     };
     Counts counts() const;
+    // When the certificate in force ends; none where there is no TLS.
+    std::optional<TimePoint> certificate_ends() const;
 
   private:
     class Core;

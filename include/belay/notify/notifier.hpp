@@ -39,6 +39,17 @@ struct Options {
     Pace pace;
 };
 
+// What became of what was to be sent to one destination, since the start.
+struct DestinationFigures {
+    ports::Destination destination;
+    std::size_t waiting =
+        0;               // as seen when it was last looked at: at each change, and each attempt
+    TimePoint oldest{};  // of these; 0: none waits
+    std::uint64_t sent = 0;
+    std::uint64_t failed = 0;   // attempts
+    std::uint64_t dropped = 0;  // messages, given up
+};
+
 // Loop thread only.
 class Notifier : public ports::Outbox {
   public:
@@ -49,6 +60,8 @@ class Notifier : public ports::Outbox {
     // Starts nothing new and returns when what is under way has been recorded, or after the
     // patience.
     virtual Task<void> close(Millis patience) = 0;
+    // Of every channel, and of every app that ever had a status to report.
+    virtual std::vector<DestinationFigures> figures() const = 0;
 };
 
 // The executor and the timers outlive it; so does the store given to start(). Its destructor waits

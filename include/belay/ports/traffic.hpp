@@ -102,6 +102,19 @@ struct ReleaseCounters {
     std::uint64_t failed() const { return status[4] + gateway_errors + truncated; }
 };
 
+// What the proxy has counted since its start, and what it has open now.
+struct TrafficFigures {
+    TimePoint started_at{};
+    std::uint64_t connections = 0;       // of clients, open now
+    std::uint64_t idle_connections = 0;  // of these, between two requests
+    std::uint64_t connections_max = 0;
+    std::uint64_t unrouted = 0;  // requests that no app answers to
+    // Of each app, newest number last: the routed release, its fallback, those that have something
+    // in flight, and the newest few that had a request.
+    std::map<std::string, std::vector<ReleaseCounters>> apps;
+};
+inline constexpr std::size_t kReleasesTold = 3;  // "the newest few"
+
 struct Drained {
     std::uint64_t in_flight_left = 0;  // 0: all finished in time
     std::uint64_t streams_closed =
@@ -144,6 +157,9 @@ class Traffic {
 
     // All releases of the app that had a request since the proxy's start, newest number last.
     virtual Task<Result<std::vector<ReleaseCounters>>> counters(std::string app) = 0;
+    // Waits no longer than the patience for each of its questions. Errc::invalid: a proxy of an
+    // earlier version, which does not tell.
+    virtual Task<Result<TrafficFigures>> figures(Millis patience) = 0;
     // Errc::not_found: the proxy never heard of the app.
     virtual Task<Result<Serving>> serving(std::string app) = 0;
 

@@ -44,6 +44,7 @@ class ControlClient final : public ports::Traffic {
     Task<Result<ports::Drained>> drain(std::string app, ReleaseNumber release,
                                        Millis timeout) override;
     Task<Result<std::vector<ports::ReleaseCounters>>> counters(std::string app) override;
+    Task<Result<ports::TrafficFigures>> figures(Millis patience) override;
     Task<Result<ports::Serving>> serving(std::string app) override;
     Task<Result<void>> shutdown(Millis timeout) override;
     void on_connected(std::function<void(const ports::TrafficHello&)> callback) override;

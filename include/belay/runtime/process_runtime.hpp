@@ -8,6 +8,8 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <vector>
 
 namespace belay::runtime {
 
@@ -17,6 +19,8 @@ struct ProcessRuntimeOptions {
     std::string shim_path;
     std::uint16_t first_port = 20000;  // keep it outside net.ipv4.ip_local_port_range
     std::uint16_t last_port = 29999;
+    // Names in `run_directory` that look like a run's and are somebody else's.
+    std::vector<std::string> others{};
 };
 
 // Errc::invalid or disk trouble where the directory can't be made.

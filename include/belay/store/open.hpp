@@ -7,6 +7,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -26,6 +27,8 @@ struct StoreOptions {
     Millis busy_wait{5'000};  // how long opening waits for another program that reads the file
     // Told once, on the loop, with the sentence that every further write is refused with.
     std::function<void(Distrust, std::string)> on_distrust{};
+    // Told on the loop of every batch: how long its caller waited for it, and what came of it.
+    std::function<void(std::chrono::duration<double>, const Result<ports::Committed>&)> on_commit{};
     // The directory for backups. A file with an older schema is copied there, as schemaN-TIME.db,
     // before it is brought up to date; empty: it is not.
     std::string backups{};

@@ -98,4 +98,10 @@ class Service {
     std::shared_ptr<State> state_;
 };
 
+// Removes the directory of a run of which nothing can run: it has no readable spec, which is
+// written before the shim starts, and no process lives that its identity names. There a daemon died
+// while it made one, or a power cut tore it; it would be in the way of that run for ever. False:
+// it is no such directory, or it could not be removed.
+bool remove_abandoned_run(const std::filesystem::path& directory);
+
 }  // namespace belay::sys

@@ -20,6 +20,7 @@ const std::map<std::pair<std::string, std::string>, Role> kRoles{
     {{"GET", "/hooks/{app}"}, Role::none},
     {{"GET", "/healthz"}, Role::none},
     {{"GET", "/readyz"}, Role::none},
+    {{"GET", "/metrics"}, Role::read},
     {{"GET", "/api/v1/status"}, Role::read},
     {{"GET", "/api/v1/apps"}, Role::read},
     {{"GET", "/api/v1/apps/{app}"}, Role::read},

@@ -1,5 +1,7 @@
 #include "http_fixture.hpp"
 
+#include <new>
+
 namespace belay::test {
 namespace {
 
@@ -23,6 +25,27 @@ TEST_F(Session, AnswersPipelinedRequestsInOrder) {
                 hook("{") + request("GET", "/healthz"));
     for (int status : {200, 202, 404, 400, 200})
         EXPECT_EQ(read_answer(client).status, status);
+}
+
+TEST_F(Session, Fault27_MemoryThatRunsOutInOneRequestEndsThatRequestAlone) {
+    const auto ask_restart =
+        request("POST", "/api/v1/apps/shop/restart", "Content-Type: application/json\r\n", "{}");
+    int left = 3;
+    api_.on_act = [&] {
+        if (left-- > 0) throw std::bad_alloc();
+    };
+    start();
+    auto other = tcp();
+    for (int i = 0; i < 3; ++i) {
+        auto client = local();
+        client.send(ask_restart);
+        EXPECT_EQ(client.until_closed(), "");
+        other.send(request("GET", "/healthz"));
+        EXPECT_EQ(read_answer(other).status, 200);
+    }
+    auto client = local();
+    client.send(ask_restart);
+    EXPECT_EQ(read_answer(client).status, 202);
 }
 
 TEST_F(Session, EndsAtRubbishAfterAnsweringWhatCameBefore) {

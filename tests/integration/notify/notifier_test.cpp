@@ -170,6 +170,35 @@ TEST_F(Outbox, WhatFailsIsTriedAgainUnderTheSameId) {
     EXPECT_EQ(disk_->outbox.at(1).attempts, 4);
 }
 
+TEST_F(Outbox, TellsWhatWaitsAndWhatFailedOfEachChannel) {
+    test::Receiver receiver(directory_, "http",
+                            R"([{"status": 500}, {"status": 500}, {"status": 400}, {}])");
+    add_channel("ops", receiver.url());
+    add_channel("idle", receiver.url());
+    options_.pace.first_retry = Millis{200};
+    start();
+    auto of = [&](const std::string& name) {
+        for (const auto& one : notifier_->figures())
+            if (one.destination == ports::Destination{ports::OutgoingKind::alert, name}) return one;
+        ADD_FAILURE() << "nothing of " << name;
+        return DestinationFigures();
+    };
+    EXPECT_EQ(of("ops").waiting, 0U) << "before anything was sent, and not missing";
+    const auto first = alert("shop", 1);
+    tell("ops", first);
+    tell("ops", alert("shop", 2, domain::Reason::oom));
+    ASSERT_TRUE(until([&] { return of("ops").failed >= 1 && of("ops").waiting == 2; }));
+    EXPECT_EQ(of("ops").oldest, first.at);
+    ASSERT_TRUE(until([&] { return of("ops").sent == 1 && of("ops").waiting == 0; }));
+    EXPECT_EQ(of("ops").failed, 3U);
+    EXPECT_EQ(of("ops").dropped, 1U);
+    EXPECT_EQ(of("ops").oldest, TimePoint{});
+    EXPECT_EQ(of("idle").sent, 0U);
+    channels_.erase(channels_.begin());
+    notifier_->set_channels(channels_);
+    EXPECT_EQ(notifier_->figures().size(), 1U) << "a channel that is gone is told of no more";
+}
+
 TEST_F(Outbox, RetryAfterIsHonoured) {
     test::Receiver receiver(directory_, "http",
                             R"([{"status": 429, "headers": {"Retry-After": "1"}}, {}])");
@@ -205,6 +234,27 @@ TEST_F(Outbox, ADayOfFailuresIsTheEndAndIsRecorded) {
     EXPECT_GT(disk_->outbox.at(1).attempts, 1);
     EXPECT_NE(disk_->outbox.at(1).last_error.find("answered 503"), std::string::npos);
     EXPECT_NE(disk_->outbox.at(1).last_error.find("given up"), std::string::npos);
+}
+
+TEST_F(Outbox, Fault32_AClockThatWasSetBackPutsNoMessageOff) {
+    test::Receiver receiver(directory_, "http");
+    add_channel("ops", receiver.url());
+    start();
+    auto before = alert("shop", 1);
+    before.at += Millis{std::int64_t{366} * 86'400'000};  // as the clock had it then
+    tell("ops", before);
+    ASSERT_TRUE(until([&] { return count(OutgoingState::sent) == 1; }));
+}
+
+TEST_F(Outbox, Fault32_AClockThatWasSetAheadMakesNoMessageTooOld) {
+    test::Receiver receiver(directory_, "http", R"([{"status": 503}, {}])");
+    add_channel("ops", receiver.url());
+    start();
+    auto before = alert("shop", 1);
+    before.at -= Millis{std::int64_t{366} * 86'400'000};
+    tell("ops", before);
+    ASSERT_TRUE(until([&] { return count(OutgoingState::sent) == 1; }));
+    EXPECT_EQ(disk_->outbox.at(1).attempts, 2);
 }
 
 TEST_F(Outbox, SlowDestinationsHoldUpNoOther) {

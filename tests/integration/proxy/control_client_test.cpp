@@ -97,6 +97,81 @@ TEST(ControlClient, DoesAllThatThePortPromises) {
     client.run(use_everything(client, proxy, backend.port()));
 }
 
+Task<void> read_figures(Client& client, ProxyProcess& proxy, std::uint16_t port) {
+    auto& control = *client.control;
+    control.start();
+    for (int i = 1; i <= 250; ++i) {
+        auto route = shop_route(1, 1, port);
+        route.app = "app" + std::to_string(i);
+        route.hosts = {route.app};
+        auto applied = co_await control.apply(route);
+        EXPECT_TRUE(applied);
+    }
+    for (int i = 1; i <= 250; ++i)
+        EXPECT_NE(proxy.get("/", "app" + std::to_string(i)).find("release 1"), std::string::npos);
+    proxy.get("/", "nobody");
+    auto figures = co_await control.figures(Millis{5'000});
+    EXPECT_TRUE(figures);
+    if (!figures) co_return;
+    EXPECT_EQ(figures->apps.size(), 250u) << "more than one answer holds";
+    for (const auto& [app, releases] : figures->apps) {
+        EXPECT_EQ(releases.size(), 1u);
+        EXPECT_EQ(releases[0].status[1], 1u) << app;
+    }
+    EXPECT_EQ(figures->unrouted, 1u);
+    EXPECT_GT(figures->connections_max, 0u);
+    EXPECT_NE(figures->started_at, TimePoint{});
+}
+
+TEST(ControlClient, ReadsTheFiguresOfMoreAppsThanOneAnswerHolds) {
+    Backend backend(1);
+    ProxyProcess proxy;
+    Client client(proxy);
+    client.run(read_figures(client, proxy, backend.port()));
+}
+
+Task<void> release_often(Client& client, ProxyProcess& proxy, std::uint16_t port) {
+    auto& control = *client.control;
+    control.start();
+    std::vector<ReleaseNumber> told;
+    for (int release = 1; release <= 8; ++release) {
+        auto route = shop_route(release, release, port);
+        route.fallback = release - 4;  // an old one, as after a rollback by hand
+        auto applied = co_await control.apply(route);
+        EXPECT_TRUE(applied);
+        if (release != 7) proxy.get("/");
+    }
+    auto figures = co_await control.figures(Millis{5'000});
+    for (const auto& counters : figures.value().apps["shop"])
+        told.push_back(counters.release);
+    EXPECT_EQ(told, (std::vector<ReleaseNumber>{4, 5, 6, 8}));
+    auto all = co_await control.counters("shop");
+    EXPECT_EQ(all.value().size(), 8u);
+}
+
+// What nobody will ask for again is not told for ever.
+TEST(ControlClient, TellsTheFiguresOfTheNewestReleasesAndOfTheFallback) {
+    Backend backend(1);
+    ProxyProcess proxy;
+    Client client(proxy);
+    client.run(release_often(client, proxy, backend.port()));
+}
+
+Task<void> ask_in_vain(Client& client) {
+    client.control->start();
+    const auto began = client.timers->steady_now();
+    auto figures = co_await client.control->figures(Millis{50});
+    EXPECT_EQ(figures.error().code, Errc::unavailable);
+    EXPECT_LT(client.timers->steady_now() - began, Millis{5'000});
+}
+
+TEST(ControlClient, WaitsForFiguresNoLongerThanTheCallersPatience) {
+    ProxyProcess proxy;
+    proxy.kill();
+    Client client(proxy);
+    client.run(ask_in_vain(client));
+}
+
 Task<void> outlive_the_proxy(Client& client, ProxyProcess& proxy, std::vector<std::int64_t>& epochs,
                              std::uint16_t port) {
     auto& control = *client.control;

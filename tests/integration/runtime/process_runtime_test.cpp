@@ -132,6 +132,59 @@ TEST_F(RuntimeTest, AProgramThatCannotRunIsNamedAndNothingIsLeft) {
     EXPECT_TRUE(std::filesystem::is_empty(runs));
 }
 
+TEST_F(RuntimeTest, WhatADeadDaemonHadOnlyHalfMadeIsNotInTheWay) {
+    for (const char* torn : {"", "identity", "spec"}) {
+        auto place = runs / kRun;
+        ASSERT_TRUE(sys::make_directories(place, 0700));
+        ASSERT_TRUE(sys::make_directories(runs / "stages", 0700));
+        ASSERT_TRUE(sys::write_file(runs / "stages/shop.lock", "", 0600));
+        if (*torn != 0) {
+            ASSERT_TRUE(sys::write_file(place / "identity", "", 0600));
+        }
+        if (std::string(torn) == "spec") {
+            ASSERT_TRUE(sys::write_file(place / "spec", "belay-run 1\nrun=sh", 0600));
+        }
+        EXPECT_TRUE(adopt().empty());
+        auto started = start(shell("exec sleep 100"));
+        ASSERT_TRUE(started) << torn << ": " << started.error().message;
+        EXPECT_TRUE(stop());
+        EXPECT_TRUE(loop.run(runtime->forget(kRun)));
+        EXPECT_TRUE(std::filesystem::exists(runs / "stages/shop.lock"));
+    }
+}
+
+TEST_F(RuntimeTest, ATornDirectoryOfSomethingThatLivesIsLeftAlone) {
+    auto started = start(shell("exec sleep 100"));
+    ASSERT_TRUE(started) << started.error().message;
+    auto spec_file = runs / kRun / "spec";
+    auto whole = sys::read_file(spec_file);
+    ASSERT_TRUE(whole);
+    ASSERT_TRUE(sys::write_file(spec_file, "", 0600));
+    EXPECT_TRUE(adopt().empty());
+    EXPECT_TRUE(std::filesystem::exists(runs / kRun));
+    EXPECT_FALSE(is_dead(started->pid));
+    ASSERT_TRUE(sys::write_file(spec_file, *whole, 0600));
+    EXPECT_EQ(adopt().size(), 1U);
+    EXPECT_TRUE(stop());
+}
+
+TEST_F(RuntimeTest, ARunThatNobodyWillLetGoIsNotAdopted) {
+    std::unique_ptr<ports::Runtime> next;
+    std::size_t found = 99;
+    auto next_daemon = [&]() -> Task<Result<void>> {
+        next = make();
+        auto adopting = next->adopt();
+        auto adopted = co_await std::move(adopting);
+        found = adopted->size();
+        co_return Error{Errc::internal, "the daemon is dead"};
+    };
+    ports::BeforeGo die = [&](const RunInfo&) { return next_daemon(); };
+    EXPECT_FALSE(start(shell("echo ran"), die));
+    EXPECT_EQ(found, 0U);
+    EXPECT_EQ(said(), "");
+    EXPECT_FALSE(std::filesystem::exists(runs / kRun));
+}
+
 TEST_F(RuntimeTest, RefusesRunIdsThatAreNoNames) {
     for (const char* id : {"", ".", "..", ".hidden", "a/b", "a b", "a\nb"}) {
         auto made = shell("true");

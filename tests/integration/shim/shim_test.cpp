@@ -364,6 +364,25 @@ TEST_F(ShimTest, AFailedRestartBacksOffAndGoesOn) {
     EXPECT_EQ(exit_code(), 0);
 }
 
+TEST_F(ShimTest, AProgramThatServesForAWhileEachTimeIsNeverKeptWaitingLong) {
+    auto pairs = basic("kept", {"/bin/sh", "-c", "sleep 0.5; exit 1"});
+    pairs.emplace_back("policy", "always");
+    pairs.emplace_back("first-backoff", "20");
+    auto control = start_kept(pairs);
+    control.next();
+    auto talk = connect();
+    talk.say("hello");
+    talk.next();
+    control.say("go");
+    for (int times = 0; times < 3; ++times) {
+        EXPECT_THAT(talk.next(), StartsWith("started "));
+        EXPECT_THAT(talk.next(), StartsWith("exited 1 0 "));
+        EXPECT_EQ(talk.next(), "backoff 20");
+    }
+    talk.say("stop");
+    EXPECT_EQ(exit_code(), 0);
+}
+
 TEST_F(ShimTest, IsOfNoUseByHand) {
     pid = ::fork();
     if (pid == 0) {

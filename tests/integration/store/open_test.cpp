@@ -102,6 +102,26 @@ TEST_F(StoreOpen, ASecondStoreIsRefusedInThisAndInAnotherProcess) {
     EXPECT_TRUE(open());
 }
 
+// SQLite before 3.51.3 may lose commits where two connections share a log (wal.html, "the WAL-reset
+// bug"): there is no second one, not even for reading, at any time that the store is open.
+TEST_F(StoreOpen, Fault37_NobodyElseConnectsToTheRecordWhileItIsOpen) {
+    auto opened = open();
+    ASSERT_TRUE(opened) << opened.error().message;
+    auto second = [&](const char* sql) {
+        sqlite3* raw = nullptr;
+        EXPECT_EQ(sqlite3_open_v2(path_.c_str(), &raw, SQLITE_OPEN_READWRITE, nullptr), SQLITE_OK);
+        const int code = sqlite3_exec(raw, sql, nullptr, nullptr, nullptr);
+        sqlite3_close(raw);
+        return code;
+    };
+    EXPECT_EQ(second("SELECT count(*) FROM apps"), SQLITE_BUSY);
+    ASSERT_TRUE(run_task(loop_, (*opened)->commit({ports::PutApp{sample_app()}})));
+    EXPECT_EQ(second("SELECT count(*) FROM apps"), SQLITE_BUSY);
+    EXPECT_EQ(second("PRAGMA wal_checkpoint(TRUNCATE)"), SQLITE_BUSY);
+    run_task(loop_, (*opened)->close());
+    EXPECT_EQ(second("SELECT count(*) FROM apps"), SQLITE_OK);
+}
+
 TEST_F(StoreOpen, ANewerSchemaIsRefusedAndTheFileLeftAsItIs) {
     make();
     // In the log, not yet in the file: as a killed newer daemon would leave it.
@@ -228,6 +248,28 @@ TEST_F(StoreOpen, ClosingCommitsWhatWaits) {
     run_task(loop_, store->close());
     store = open().value();
     EXPECT_EQ(run_task(loop_, store->deployments("", {})).value().size(), 20U);
+    run_task(loop_, store->close());
+}
+
+TEST_F(StoreOpen, TellsOfEachCommitHowLongItsCallerWaitedAndWhatCameOfIt) {
+    store::StoreOptions options{path_, loop_.get_executor(), Millis(50)};
+    std::vector<std::optional<Errc>> told;
+    double waited = 0;
+    options.on_commit = [&](std::chrono::duration<double> took,
+                            const Result<ports::Committed>& result) {
+        told.push_back(result ? std::nullopt : std::optional(result.error().code));
+        waited += took.count();
+    };
+    auto store = store::open(std::move(options)).value();
+    const auto began = std::chrono::steady_clock::now();
+    run_task(loop_, store->commit({ports::PutDeployment{sample_deployment(1)}})).value();
+    domain::Stage orphan;
+    orphan.deployment = DeploymentId{99};
+    EXPECT_TRUE(run_task(loop_, store->commit({ports::PutStage{orphan}})).has_error());
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+    EXPECT_EQ(told, (std::vector<std::optional<Errc>>{std::nullopt, Errc::not_found}));
+    EXPECT_GT(waited, 0);
+    EXPECT_LE(waited, took.count());
     run_task(loop_, store->close());
 }
 

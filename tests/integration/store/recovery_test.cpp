@@ -310,6 +310,25 @@ TEST_F(StoreRecovery, OnlyTheNewestBackupsAreKept) {
 }
 
 // Row 35 | Writer::end() in src/store/writer.cpp: the check of SameFile.
+TEST_F(StoreRecovery, Fault32_ABackupOfATimeToComeIsOlderThanAnyOfTheTimeBefore) {
+    const auto to_come = backups_ + "/belay-20990101T000000.000Z.db";
+    auto opened = open();
+    ASSERT_TRUE(put(*opened.store, {ports::PutDeployment{sample_deployment(1)}}));
+    run_task(loop_, opened.store->backup(to_come)).value();
+    ASSERT_TRUE(put(*opened.store, {ports::PutDeployment{sample_deployment(2)}}));
+    auto recent = backup(*opened.store);
+    close(opened);
+    fs::remove(path_);
+    auto again = open();
+    ASSERT_TRUE(again.recovered);
+    EXPECT_EQ(again.recovered->from, recent);
+    EXPECT_TRUE(has(*again.store, 2));
+    close(again);
+    store::drop_old_backups(backups_, 1);
+    EXPECT_FALSE(fs::exists(to_come));
+    EXPECT_TRUE(fs::exists(recent));
+}
+
 TEST_F(StoreRecovery, Fault35_WhatWasCommittedCanBeSavedAfterTheFileWasRemoved) {
     for (const std::string file : {"", "-wal"}) {
         auto opened = open();

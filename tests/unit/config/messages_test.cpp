@@ -373,8 +373,8 @@ const std::vector<Case> kLater{
       "from this file"}},
     {"approval = \"none\"\npipeline = \"server\"\n" + kApp, {}},
     {kApp + "limits = { memory = \"1GiB\" }\nsocket_activation = true\nruntime = \"systemd\"\n",
-     {"shop.toml:4:10: warning: service.limits: not in effect yet: no limits are set on an app's "
-      "processes",
+     {"shop.toml:4:10: warning: service.limits: not in effect yet: only `processes` is, where "
+      "Belay runs as root",
       "shop.toml:5:21: warning: service.socket_activation: not in effect yet: the app opens PORT "
       "itself",
       "shop.toml:6:11: warning: service.runtime: not in effect yet: Belay itself starts it and "
@@ -529,8 +529,7 @@ const std::vector<Case> kServer{
       "network; take \"starttls\" or \"tls\""}},
     {"[server]\ntls = { cert = \"/x\" }\nbadges = true\n[metrics]\nenabled = true\n",
      {"belay.toml:2:7: server.tls: has cert without key",
-      "belay.toml:3:10: warning: server.badges: not in effect yet: there are no badges",
-      "belay.toml:5:11: warning: metrics.enabled: not in effect yet: there is no /metrics"}},
+      "belay.toml:3:10: warning: server.badges: not in effect yet: there are no badges"}},
     {"[defaults]\npol = \"5m\"\n[defaults.build]\ntimeout = 5\n",
      {"belay.toml:2:1: pol: unknown key; did you mean \"poll\"?",
       "belay.toml:4:11: build.timeout: wants a duration such as \"30m\", not the number 5"}},

@@ -13,7 +13,8 @@ enum class Death { before, after };
 
 struct Kind {
     const char* name;
-    char letter;  // b: good, s: sick, x: dies in its bake
+    char
+        letter;  // b: good, s: sick, x: dies in its bake; r: no push, but a restart of what is live
     State end;
 };
 
@@ -44,7 +45,8 @@ bool cut_off(const Kind& kind, Death death, int n, bool reboot) {
     EngineWorld world;
     world.start_live();
     if (kind.letter == 's') world.machine.sick_commits.insert(commit('s'));
-    auto id = world.push(kind.letter).deployment;
+    auto id = kind.letter == 'r' ? world.ask(world.engine->restart("shop", "ada"))->deployment
+                                 : world.push(kind.letter).deployment;
     if (death == Death::before)
         world.store->stop_before_commit(n);
     else
@@ -66,12 +68,20 @@ bool cut_off(const Kind& kind, Death death, int n, bool reboot) {
     if (reboot) world.machine.reboot();
     world.start();
     EXPECT_TRUE(world.machine.answers()) << where << ": as soon as it is up again";
+    bool answered = true;
     EXPECT_TRUE(world.run_until([&] {
+        answered = answered && world.machine.answers();
         step(world.deployment(id).state);
         return domain::is_end(world.deployment(id).state) && world.settled();
     })) << where
         << ": stays " << to_string(world.deployment(id).state);
-    world.run_until([&] { return world.machine.processes.size() == 1; }, Millis{60'000});
+    world.run_until(
+        [&] {
+            answered = answered && world.machine.answers();
+            return world.machine.processes.size() == 1;
+        },
+        Millis{60'000});
+    EXPECT_TRUE(answered || kind.letter == 'x') << where << ": users were left without";
     expect_whole(world, where);
     // What it came to is what it would have come to, but for a bad release that a reboot took away
     // before its verdict.
@@ -86,25 +96,27 @@ class CrashAtEveryCommit : public ::testing::TestWithParam<std::tuple<int, Death
 TEST_P(CrashAtEveryCommit, LeavesOneHealthyReleaseLiveAndEveryDeploymentEnded) {
     static const Kind kinds[] = {{"a good push", 'b', State::healthy},
                                  {"a sick push", 's', State::failed},
-                                 {"a push that dies in its bake", 'x', State::rolled_back}};
+                                 {"a push that dies in its bake", 'x', State::rolled_back},
+                                 {"a restart", 'r', State::healthy}};
     auto [kind, death, reboot] = GetParam();
     int n = 1;
     while (cut_off(kinds[kind], death, n, reboot)) {
         ASSERT_FALSE(HasFailure());
         ASSERT_LT(++n, 200);
     }
-    EXPECT_GT(n, 10) << "a deployment saves more often than that";
+    EXPECT_GT(n, kinds[kind].letter == 'r' ? 5 : 10) << "a deployment saves more often than that";
 }
 
 std::string name_of(const ::testing::TestParamInfo<std::tuple<int, Death, bool>>& info) {
-    static const char* const pushes[] = {"GoodPush", "SickPush", "PushThatDiesInItsBake"};
+    static const char* const pushes[] = {"GoodPush", "SickPush", "PushThatDiesInItsBake",
+                                         "Restart"};
     auto [kind, death, reboot] = info.param;
     return std::string(pushes[kind]) + (death == Death::before ? "BeforeCommit" : "AfterCommit") +
            (reboot ? "Rebooted" : "");
 }
 
 INSTANTIATE_TEST_SUITE_P(All, CrashAtEveryCommit,
-                         ::testing::Combine(::testing::Values(0, 1, 2),
+                         ::testing::Combine(::testing::Values(0, 1, 2, 3),
                                             ::testing::Values(Death::before, Death::after),
                                             ::testing::Bool()),
                          name_of);

@@ -103,6 +103,22 @@ TEST(Engine, StaysWithWhatAnswersWhenTheReleaseBeforeAnswersNoMore) {
     EXPECT_EQ(world.engine->app("shop")->state, domain::AppState::degraded);
 }
 
+TEST(Engine, TheWayBackThatFailedEndsWhenTheNextReleaseTakesOver) {
+    EngineWorld world;
+    world.start_live();
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::baking));
+    world.machine.sick_commits = {commit('a'), commit('b')};
+    ASSERT_EQ(world.end_of(id).failure.reason, Reason::rollback_failed);
+    ASSERT_EQ(world.machine.running(), (std::vector<ReleaseNumber>{1, 2}));
+    ASSERT_TRUE(world.ask(world.engine->resume("shop", "ada")));
+    EXPECT_EQ(world.end_of(world.push('c').deployment).state, State::healthy);
+    EXPECT_TRUE(
+        world.run_until([&] { return world.machine.processes.size() == 1; }, Millis{60'000}))
+        << world.machine.processes.size();
+    EXPECT_EQ(world.machine.running(), (std::vector<ReleaseNumber>{3}));
+}
+
 TEST(Engine, SaysThatTheWayBackFailedWhereNeitherReleaseAnswers) {
     EngineWorld world;
     world.start_live();

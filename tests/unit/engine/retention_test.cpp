@@ -1,6 +1,8 @@
 // Retention never takes what is needed, whatever the history looks like.
 #include "engine/retention.hpp"
 
+#include "engine_world.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -109,6 +111,42 @@ TEST(Retention, Fault64_NothingThatIsNeededGoesInAnyOfTenThousandHistories) {
                     gone.end())
             << "seed " << seed;
     }
+}
+
+TEST(Housekeeping, TakesAllOfTheOldHistorySoonAfterTheStart) {
+    test::EngineWorld world;
+    for (std::int64_t id = 1; id <= 400; ++id) {
+        domain::Deployment old;
+        old.id = DeploymentId{id};
+        old.app = "shop";
+        old.state = domain::State::superseded;
+        old.finished_at = TimePoint(Millis{id});
+        world.disk->deployments[old.id] = old;
+    }
+    world.start();
+    EXPECT_TRUE(
+        world.run_until([&] { return world.disk->deployments.size() <= 101; }, Millis{120'000}))
+        << world.disk->deployments.size();
+}
+
+TEST(Housekeeping, AnAppThatIsBusyWhenItIsLookedAtIsCleanedUpAfterItsDeployment) {
+    test::EngineWorld world;
+    world.config.apps[0].keep.releases = 1;
+    world.start_live();
+    auto began = world.timers.steady_now();
+    auto passed = [&] { return world.timers.steady_now() - began; };
+    char letter = 'b';
+    while (passed() < Millis{400'000})
+        world.end_of(world.push(letter++).deployment);
+    ASSERT_LT(passed(), Millis{590'000});
+    auto before = world.machine.manifests.size();
+    EXPECT_GE(before, 3U);
+    // Ten minutes after the first time there is always a deployment.
+    while (passed() < Millis{700'000})
+        world.end_of(world.push(letter++).deployment);
+    EXPECT_TRUE(
+        world.run_until([&] { return world.machine.manifests.size() <= 3; }, Millis{30'000}))
+        << world.machine.manifests.size();
 }
 
 }  // namespace
