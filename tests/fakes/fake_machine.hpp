@@ -65,7 +65,7 @@ struct FakeMachine {
     ReleaseNumber current = 0;
     std::set<ReleaseNumber> damaged;  // are not what was sealed any more
     std::optional<Error> live_error;  // live/APP.json can't be changed
-    ReleaseNumber in_place = 0;  // what a command made live, of what `current` was by then
+    ReleaseNumber in_place = 0;       // what a command made live, of what `current` was by then
 
     // processes: what their program does is decided by the release's commit
     struct Process {
