@@ -151,7 +151,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(200, loaded)
     def log_message(self, *args): pass
 if os.path.exists(current): load()
-http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, *peer): pass  # a daemon that was killed reads no answer
+Server(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 '''
 
 ACTIVATE = r'''

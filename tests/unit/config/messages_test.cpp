@@ -326,8 +326,8 @@ const std::vector<Case> kHealthAndTraffic{
     {kApp + "[health]\nurl = \"tcp://127.0.0.1\"\n",
      {"shop.toml:5:7: health.url: names a host and a port alone, as in \"tcp://127.0.0.1:9000\""}},
     {kApp + "[health]\ntype = \"http\"\nurl = \"tcp://127.0.0.1:9000\"\n",
-     {"shop.toml:6:7: health.url: is of type tcp, but health.type is \"http\"",
-      "shop.toml:5:8: health.type: http needs a path, such as path = \"/healthz\""}},
+     {"shop.toml:5:8: health.type: http needs a path, such as path = \"/healthz\"",
+      "shop.toml:6:7: health.url: is of type tcp, but health.type is \"http\""}},
     {kApp + "[health]\nrun = \"bin/check\"\n",
      {"shop.toml:5:7: health.run: is of type exec; write type = \"exec\" beside it, or take it "
       "away"}},
@@ -413,10 +413,10 @@ const std::vector<Case> kTargets{
       "way back without restart nor zero failed requests can be promised"}},
     {"repo = \"https://a.example/b\"\n[command]\nrun = \"make install\"\nuser = "
      "\"deploy\"\n[health]\npath = \"/up\"\n[traffic]\nhosts = [\"a.example\"]\n",
-     {"shop.toml:4:8: warning: command.user: not in effect yet: it runs as the app's own uid",
-      "shop.toml:2:1: warning: command: a gap at each switch is up to the command; nothing runs "
+     {"shop.toml:2:1: warning: command: a gap at each switch is up to the command; nothing runs "
       "beside the old release, so neither a "
       "way back without restart nor zero failed requests can be promised",
+      "shop.toml:4:8: warning: command.user: not in effect yet: it runs as the app's own uid",
       "shop.toml:6:8: health.path: a [command] has no port of Belay's; write the whole address: "
       "url "
       "= \"http://127.0.0.1:9000/up\"",
