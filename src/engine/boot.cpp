@@ -407,6 +407,8 @@ Task<void> EngineCore::resume_active(AppContext& app, Deployment deployment) {
         if (same_release && app.live && own && app.live->generation == own->generation)
             own = nullptr;
         app.candidate = own;
+        // It ended with the daemon, which may have been about to say why: it is started anew.
+        if (state == State::verifying && !own && !in_place) event.rebooted = true;
         auto serving = co_await services_.world.traffic.serving(app.name);
         event.serving = own && serving && serving->epoch == deployment.epoch &&
                         serving->release == deployment.release;

@@ -41,9 +41,8 @@ Task<void> Deployer::run(Effect effect) {
             active().step = async::Cancel();
             event = co_await perform(effect);
         }
-        // What somebody asked for outranks what the step came to, where it still fits.
         if (auto asked = std::exchange(active().asked, std::nullopt))
-            if (domain::apply(deployment(), *asked, active().course)) event = *asked;
+            if (outranks(*asked)) event = *asked;
         if (!event) continue;
         auto transition = domain::apply(deployment(), *event, active().course);
         if (!transition) {
@@ -65,6 +64,16 @@ Task<void> Deployer::run(Effect effect) {
         }
         effect = transition->effect;
     }
+}
+
+// What somebody asked for outranks what the step came to, where it still fits. What only has to be
+// known when the step has ended is noted.
+bool Deployer::outranks(const Event& asked) {
+    auto answer = domain::apply(deployment(), asked, active().course);
+    if (!answer) return false;
+    const bool waits = answer->next.state == deployment().state && answer->effect == Effect::none;
+    if (waits) active().deployment = std::move(answer->next);
+    return !waits;
 }
 
 Task<void> Deployer::give_up(Reason reason, std::string detail) {

@@ -26,6 +26,7 @@ class Deployer {
     using Kind = domain::EventKind;
 
     // deployer.cpp: the loop, and what each transition saves.
+    bool outranks(const Event& asked);
     Task<Event> perform(domain::Effect effect);
     Task<std::optional<Event>> advance(domain::Transition transition);
     Task<void> finish(domain::Transition transition);

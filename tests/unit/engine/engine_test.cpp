@@ -309,6 +309,46 @@ TEST(Engine, SupersedesQueuedAndRunningButNotTheThirdInARow) {
     EXPECT_EQ(healthy, 2) << "a busy branch goes live all the same";
 }
 
+TEST(Engine, APushAtAnyMomentAroundTheReleaseCommandFailsNobody) {
+    for (int moment = 0; moment < 40; ++moment) {
+        EngineWorld world;
+        world.config.apps[0].release.run.shell = "migrate";
+        world.start_live();
+        auto older = world.push('b').deployment;
+        world.run_until([&] { return world.deployment(older).state == State::sealing; });
+        int passed = 0;
+        world.run_until([&] { return ++passed > moment; });
+        auto newer = world.push('c').deployment;
+        EXPECT_EQ(world.end_of(newer).state, State::healthy) << moment;
+        auto end = world.end_of(older);
+        EXPECT_TRUE(end.state == State::superseded || end.state == State::healthy)
+            << moment << ": " << end.failure.detail;
+    }
+}
+
+TEST(Engine, WhatWasPutAsideButNotYetWrittenIsNoFaultOfThePush) {
+    EngineWorld world;
+    world.start_live();
+    auto older = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(older, State::verifying));
+    world.store->before_commit = [&](const std::vector<ports::Write>& batch) {
+        for (const auto& write : batch)
+            if (const auto* put = std::get_if<ports::PutDeployment>(&write))
+                if (put->deployment.id == older && put->deployment.state == State::superseded)
+                    world.store->stop_before_commit(0);
+    };
+    world.push('c');
+    world.run_until([&] { return world.store->stopped(); });
+    ASSERT_TRUE(world.store->stopped());
+    ASSERT_EQ(world.deployment(older).state, State::verifying);
+    world.kill();
+    world.start();
+    auto end = world.end_of(older);
+    EXPECT_TRUE(end.state == State::superseded || end.state == State::healthy)
+        << end.failure.detail;
+    EXPECT_NE(world.disk->releases.at({"shop", end.release}).state, domain::ReleaseState::bad);
+}
+
 TEST(Engine, HoldKeepsPushesAndResumeDeploysTheNewest) {
     EngineWorld world;
     world.start_live();
