@@ -3,6 +3,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -274,9 +275,9 @@ stop_timeout = "5s"
         for command in self.documented("A private repository over ssh"):
             said = self.type(command).stdout
             if command.startswith("belay init"):
-                keys = [line.strip() for line in said.splitlines() if line.strip().startswith("ssh-ed25519 ")]
+                keys = set(re.findall(r"ssh-ed25519 \S+", said))
                 self.assertEqual(len(keys), 1, said)
-                box.write("/home/git/.ssh/authorized_keys", "restrict " + keys[0] + "\n")
+                box.write("/home/git/.ssh/authorized_keys", f"restrict {keys.pop()}\n")
                 box.run("chown", "-R", "git:", "/home/git/.ssh")
         first = self.wait_end(wait_for("the first deployment", lambda: self.newest("blog"))["id"])
         self.assertEqual(first["state"], "healthy", json.dumps(first, indent=1) + box.log())
@@ -299,19 +300,21 @@ stop_timeout = "5s"
         box.run("systemctl", "reload", "belay")
         own = ("curl", "-sS", "-m", "5", "http://127.0.0.1:3000/")
         wait_for("the app's own port", lambda: box.run(*own, check=False).stdout.startswith("r1"))
-        judge = self.users(50, "--reconnect")
+        judge, kills = self.users(50, "--reconnect"), []
         for _ in range(5):
             proxy = self.unit("belay-proxy", "MainPID")
+            kills.append(time.time())
             box.run("kill", "-KILL", proxy)
             wait_for("another proxy", lambda: self.unit("belay-proxy", "MainPID") not in (proxy, "0"))
             self.assertTrue(box.run(*own).stdout.startswith("r1"))
             self.assertEqual(self.served(), "r1")
         verdict = self.verdict(judge)
         print(f"5 proxies killed: {verdict['sent']} requests, {verdict['failed']} failed: {json.dumps(verdict.get('failures'))[:600]}", flush=True)
-        # Each takes a few milliseconds, at 50 a second: one in flight is rare, two at once are no chance.
-        self.assertLessEqual(verdict["failed"], 5, json.dumps(verdict, indent=1))
-        cut_off = ("ConnectionResetError", "IncompleteReadError")
-        self.assertEqual([one for one in verdict["failures"] if not one["why"].startswith(cut_off)], [])
+        # What began before a kill, and was cut off by it.
+        self.assertLessEqual(verdict["failed"], len(verdict["failures"]), "more than can be looked at")
+        for one in verdict["failures"]:
+            self.assertTrue(one["why"].startswith(("ConnectionResetError", "IncompleteReadError")), one)
+            self.assertTrue(any(kill - 1 < one["at"] < kill + 0.1 < one["at"] + one["took_ms"] / 1000 + 0.3 for kill in kills), (one, kills))
 
     def test_proxies_that_follow_one_another_lose_no_request(self):
         self.set_up()

@@ -118,6 +118,12 @@ TEST(KnownHosts, LinesForAHostAreUnhashed) {
                 ::testing::ElementsAre("[git.example.com]:2222 ssh-ed25519 " + kEd));
 }
 
+TEST(KnownHosts, AsksLastForTheTypeThatServersDoNotSignWithAnyMore) {
+    EXPECT_THAT(lines_for_host({{"a", "host ssh-rsa " + kEd + "\nhost ssh-ed25519 " + kEd + "\n"}},
+                               "host", 22),
+                ::testing::ElementsAre("host ssh-ed25519 " + kEd, "host ssh-rsa " + kEd));
+}
+
 TEST(Base64, GoesThereAndBack) {
     for (const char* text : {"", "a", "ab", "abc", "abcd"})
         EXPECT_EQ(decode_base64(encode_base64(text)), text);
