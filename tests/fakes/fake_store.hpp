@@ -73,10 +73,13 @@ class FakeStore : public ports::Store {
     // world.
     std::function<void(const std::vector<ports::Write>&)> before_commit;
     std::function<void(const std::vector<ports::Write>&)> after_commit;
+    // Awaited by each commit before it is tried: a disk that takes its time.
+    std::function<Task<void>(const std::vector<ports::Write>&)> hold_commit;
 
     Task<Result<ports::Committed>> commit(std::vector<ports::Write> batch) override {
         if (closed_) co_return closed();
         co_await turn();
+        if (hold_commit) co_await hold_commit(batch);
         ++attempts_;
         if (before_commit) before_commit(batch);
         if (attempts_ == stop_before_) {

@@ -309,21 +309,32 @@ TEST(Engine, SupersedesQueuedAndRunningButNotTheThirdInARow) {
     EXPECT_EQ(healthy, 2) << "a busy branch goes live all the same";
 }
 
-TEST(Engine, APushAtAnyMomentAroundTheReleaseCommandFailsNobody) {
-    for (int moment = 0; moment < 40; ++moment) {
-        EngineWorld world;
-        world.config.apps[0].release.run.shell = "migrate";
-        world.start_live();
-        auto older = world.push('b').deployment;
-        world.run_until([&] { return world.deployment(older).state == State::sealing; });
-        int passed = 0;
-        world.run_until([&] { return ++passed > moment; });
-        auto newer = world.push('c').deployment;
-        EXPECT_EQ(world.end_of(newer).state, State::healthy) << moment;
-        auto end = world.end_of(older);
-        EXPECT_TRUE(end.state == State::superseded || end.state == State::healthy)
-            << moment << ": " << end.failure.detail;
-    }
+bool says(const std::vector<ports::Write>& batch, DeploymentId id, State state) {
+    return std::any_of(batch.begin(), batch.end(), [&](const ports::Write& write) {
+        const auto* put = std::get_if<ports::PutDeployment>(&write);
+        return put && put->deployment.id == id && put->deployment.state == state;
+    });
+}
+
+TEST(Engine, APushWhileTheReleaseCommandIsAboutToBeginWaitsForItsEnd) {
+    EngineWorld world;
+    world.config.apps[0].release.run.shell = "migrate";
+    world.start_live();
+    auto older = world.push('b').deployment;
+    bool held = false;
+    async::Event disk;
+    world.store->hold_commit = [&](const std::vector<ports::Write>& batch) -> Task<void> {
+        if (!says(batch, older, State::releasing)) co_return;
+        held = true;
+        co_await disk.wait();
+    };
+    ASSERT_TRUE(world.run_until([&] { return held; }));
+    auto newer = world.push('c').deployment;
+    disk.set();
+    EXPECT_EQ(world.end_of(newer).state, State::healthy);
+    auto end = world.end_of(older);
+    EXPECT_EQ(end.state, State::superseded) << end.failure.detail;
+    EXPECT_EQ(end.superseded_by, newer);
 }
 
 TEST(Engine, WhatWasPutAsideButNotYetWrittenIsNoFaultOfThePush) {
@@ -332,10 +343,7 @@ TEST(Engine, WhatWasPutAsideButNotYetWrittenIsNoFaultOfThePush) {
     auto older = world.push('b').deployment;
     ASSERT_TRUE(world.reaches(older, State::verifying));
     world.store->before_commit = [&](const std::vector<ports::Write>& batch) {
-        for (const auto& write : batch)
-            if (const auto* put = std::get_if<ports::PutDeployment>(&write))
-                if (put->deployment.id == older && put->deployment.state == State::superseded)
-                    world.store->stop_before_commit(0);
+        if (says(batch, older, State::superseded)) world.store->stop_before_commit(0);
     };
     world.push('c');
     world.run_until([&] { return world.store->stopped(); });
