@@ -90,7 +90,10 @@ Result<void> prepare(Connection& connection, const std::string& backups, Expecte
     if (*version == 0 && expected == Expected::content)
         return connection.found_damaged("nothing of its content is left");
     done = make_private(connection.path());
+    // Of a whole history little is needed again; what is kept in memory of it is the daemon's size.
+    if (done) done = set(connection, "cache_size", "-1024", "-1024");
     if (done) done = check_content(connection);
+    if (done) sqlite3_db_release_memory(raw);
     if (done) done = set(connection, "journal_mode", "WAL", "wal");
     // A 202 promises that the delivery survives a power cut: FULL syncs the log at each commit.
     if (done) done = set(connection, "synchronous", "FULL", "2");
