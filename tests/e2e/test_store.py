@@ -296,15 +296,18 @@ class Files(Record):
             os.truncate(path, os.path.getsize(path) // 2)
             self.rollback_is_refused(second["release"])
 
+    def remove_release(self, number):
+        gone = os.path.join(self.machine.state, f"releases/shop/{number}")
+        subprocess.run(["chmod", "-R", "u+w", gone], check=True)  # who isn't root can't delete in what is sealed
+        shutil.rmtree(gone)
+
     def test_Fault39_a_release_whose_directory_is_gone_is_not_started(self):
         """Row 39 | test_store.Files | Deployer::start() in src/engine/deployer_live.cpp: releases.verify()."""
         m, r = self.machine, self.repository
         self.live("r1")
         second = m.deploy_push("shop", r, "r2")
         with m.users(rate=60):
-            gone = os.path.join(m.state, "releases/shop/1")
-            subprocess.run(["chmod", "-R", "u+w", gone], check=True)  # who isn't root can't delete in what is sealed
-            shutil.rmtree(gone)
+            self.remove_release(1)
             self.rollback_is_refused(second["release"])
 
 
@@ -318,7 +321,7 @@ class Files(Record):
         m.daemon.wait()
         m.daemon = None
         shutil.rmtree(os.path.join(m.state, "run"))
-        shutil.rmtree(os.path.join(m.state, "releases/shop/2"))
+        self.remove_release(2)
         m.start()
         self.assertEqual(m.served_release(), "r1")
         status = m.status("shop")
