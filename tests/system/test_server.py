@@ -92,7 +92,7 @@ class Server(unittest.TestCase):
 
     def tell(self, app, release, commit):
         body = json.dumps({"ref": "refs/heads/main", "before": "0" * 40, "after": commit, "head_commit": {"id": commit, "message": release},
-                           "repository": {"full_name": "octo/shop"}})
+                           "repository": {"full_name": f"octo/{app}"}})
         with open(self.box.root + f"/etc/belay/secrets/{app}.hook") as file:
             secret = file.read().strip()
         signature = hmac.new(secret.encode(), body.encode(), hashlib.sha256).hexdigest()
@@ -273,18 +273,18 @@ stop_timeout = "5s"
         self.traffic = 'listen = ["127.0.0.1:3100"]\n'
         served = lambda: box.run("curl", "-sS", "-m", "5", "http://127.0.0.1:3100/", check=False).stdout.split()[:1]
         for command in self.documented("A private repository over ssh"):
-            said = self.type(command).stdout
+            done = self.type(command)
             if command.startswith("belay init"):
-                keys = set(re.findall(r"ssh-ed25519 \S+", said))
-                self.assertEqual(len(keys), 1, said)
+                keys = set(re.findall(r"ssh-ed25519 \S+", done.stdout))
+                self.assertEqual(len(keys), 1, done.stdout)
                 box.write("/home/git/.ssh/authorized_keys", f"restrict {keys.pop()}\n")
                 box.run("chown", "-R", "git:", "/home/git/.ssh")
         first = self.wait_end(wait_for("the first deployment", lambda: self.newest("blog"))["id"])
         self.assertEqual(first["state"], "healthy", json.dumps(first, indent=1) + box.log())
         self.assertEqual(served(), ["r1"])
         commit = self.repository.commit("r2")
-        subprocess.run(["git", "-c", "safe.directory=*", "-C", self.repository.work, "push", "-q", box.root + "/srv/git/blog.git", "HEAD:main"],
-                       check=True, env=dict(os.environ, GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0="safe.directory", GIT_CONFIG_VALUE_0="*"))
+        box.run("chown", "-R", "root:", "/srv/git")  # git works on nobody else's repositories
+        subprocess.run(["git", "-C", self.repository.work, "push", "-q", box.root + "/srv/git/blog.git", "HEAD:main"], check=True)
         box.run("chown", "-R", "git:", "/srv/git")
         second = self.wait_end(self.tell("blog", "r2", commit))
         self.assertEqual(second["state"], "healthy", json.dumps(second, indent=1) + box.log())
