@@ -70,7 +70,8 @@ Keys<Step> step_keys() {
         part("limits", limit_keys(), &Step::limits, "of the step's process tree",
              {"only `processes` is, where Belay runs as root", {"{}"}}),
         key("user", user_kind(), &Step::user,
-            "`auto`: a uid of its own for this app's builds, from [limits] uids of belay.toml"),
+            "`auto`: a uid of its own for this app's builds, from [limits] uids of belay.toml",
+            {"it runs as the uid of the app's builds", {"\"auto\""}}),
     };
 }
 
@@ -350,7 +351,8 @@ const Keys<Process>& process_keys() {
         part("limits", limit_keys(), &Process::limits, "of one instance's process tree",
              {"only `processes` is, where Belay runs as root", {"{}"}}),
         key("user", user_kind(), &Process::user,
-            "`auto`: a uid of its own for this app, from [limits] uids of belay.toml"),
+            "`auto`: a uid of its own for this app, from [limits] uids of belay.toml",
+            {"it runs as the app's own uid", {"\"auto\""}}),
         key("socket_activation", boolean_kind(), &Process::socket_activation,
             "the private listening socket is handed over (LISTEN_FDS)",
             {"the app opens PORT itself", {"false"}}),

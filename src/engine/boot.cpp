@@ -364,6 +364,9 @@ Task<void> EngineCore::resume_active(AppContext& app, Deployment deployment) {
 
     const auto state = deployment.state;
     auto manifest = co_await services_.world.releases.manifest(app.name, deployment.release);
+    // live/APP.json holds that of what is live, too.
+    if ((!manifest || !*manifest) && app.live && app.live->release() == deployment.release)
+        manifest = app.live->manifest;
     const bool sealed = manifest && *manifest;
     const bool in_place = sealed && (*manifest)->in_place();
     const bool switched = state == State::draining || state == State::baking ||

@@ -203,8 +203,6 @@ class Unsigned(Statuses):
             {"object_kind": "push", "event_name": "push", "ref": "refs/heads/main", "before": "0" * 40, "after": made_up,
              "checkout_sha": made_up, "project": {"path_with_namespace": "acme/shop"}, "commits": []}).encode(),
             headers={"X-Gitlab-Event": "Push Hook", "X-Gitlab-Token": "s3cret-of-the-hook"})
-        if answer["status"] == 401:
-            self.skipTest("deliveries of GitLab are not understood by this build")
         self.assertEqual(answer["status"], 202, answer)
         self.machine.wait_end(answer["deployment"])
         commit, _ = self.push("r2")

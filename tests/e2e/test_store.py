@@ -53,6 +53,20 @@ class Record(TestCase):
         except AssertionError as problem:
             raise AssertionError(f"{problem}\n{self.machine.tail()}") from None
 
+    def library(self, source):
+        """One that is loaded before the daemon's, and stands between it and the disk."""
+        with open(BELAY, "rb") as file:
+            if b"__asan_init" in file.read():
+                self.skipTest("a preloaded library and AddressSanitizer exclude each other")
+        program, library = (os.path.join(self.folder, name) for name in ("between.c", "between.so"))
+        with open(program, "w") as file:
+            file.write(source)
+        try:
+            subprocess.run(["cc", "-shared", "-fPIC", "-o", library, program, "-ldl"], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as problem:
+            self.skipTest(f"no C compiler to make it with: {problem}")
+        return library
+
     def begins_again(self, why):
         """The same process is there again, and ready."""
         m = self.machine
@@ -361,17 +375,9 @@ WRAP(fsync)
 class Sync(Record):
     def test_Fault61_after_a_failed_sync_nothing_more_is_written_until_a_fresh_look(self):
         """Row 61 | test_store.Sync | Writer::give_up() in src/store/writer.cpp; DatabaseCare::look(): begin_again_at_pace()."""
-        source, library, order = (os.path.join(self.folder, name) for name in ("sync.c", "sync.so", "fail"))
-        with open(source, "w") as file:
-            file.write(FAILING_SYNC)
-        try:
-            subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError) as problem:
-            self.skipTest(f"no C compiler to make the failing fsync with: {problem}")
+        library, order = self.library(FAILING_SYNC), os.path.join(self.folder, "fail")
         m, r = self.machine, self.repository
         m.extra_environment = {"LD_PRELOAD": library, "FAIL_SYNC": order}
-        if "ASAN_OPTIONS" in os.environ:
-            self.skipTest("a preloaded library and AddressSanitizer exclude each other")
         self.live("r1")
         with m.users(rate=60):
             commit = r.commit("r2")
@@ -435,15 +441,7 @@ class ReadOnly(Record):
     def test_Fault60_pushes_go_live_again_by_themselves_when_the_disk_can_be_written_again(self):
         """Row 60 | test_store.ReadOnly | Writer::give_up() in src/store/writer.cpp: distrusted()."""
         m, r = self.machine, self.repository
-        source, library, order = (os.path.join(self.folder, name) for name in ("read_only.c", "read_only.so", "read-only"))
-        with open(source, "w") as file:
-            file.write(READ_ONLY)
-        try:
-            subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError) as problem:
-            self.skipTest(f"no C compiler to make the read-only disk with: {problem}")
-        if "ASAN_OPTIONS" in os.environ:
-            self.skipTest("a preloaded library and AddressSanitizer exclude each other")
+        library, order = self.library(READ_ONLY), os.path.join(self.folder, "read-only")
         m.extra_environment = {"LD_PRELOAD": library, "READ_ONLY_ORDER": order, "READ_ONLY_BELOW": m.state + "/"}
         self.live("r1")
         with m.users(rate=60):

@@ -63,9 +63,10 @@ struct FakeMachine {
     std::map<ReleaseNumber, domain::Manifest> manifests;
     std::optional<domain::LiveManifest> live;
     ReleaseNumber current = 0;
-    std::set<ReleaseNumber> damaged;  // are not what was sealed any more
-    std::optional<Error> live_error;  // live/APP.json can't be changed
-    ReleaseNumber in_place = 0;       // what a command made live, of what `current` was by then
+    std::set<ReleaseNumber> damaged;   // are not what was sealed any more
+    std::set<ReleaseNumber> unlisted;  // whose manifest's file is gone
+    std::optional<Error> live_error;   // live/APP.json can't be changed
+    ReleaseNumber in_place = 0;        // what a command made live, of what `current` was by then
 
     // processes: what their program does is decided by the release's commit
     struct Process {
@@ -234,7 +235,8 @@ class FakeReleases : public ports::Releases {
     Task<Result<std::optional<domain::Manifest>>> manifest(std::string,
                                                            ReleaseNumber number) override {
         auto found = machine_.manifests.find(number);
-        if (found == machine_.manifests.end()) co_return std::optional<domain::Manifest>{};
+        if (found == machine_.manifests.end() || machine_.unlisted.contains(number))
+            co_return std::optional<domain::Manifest>{};
         co_return std::optional(found->second);
     }
     Task<Result<void>> verify(std::string, ReleaseNumber number, ports::Check) override {

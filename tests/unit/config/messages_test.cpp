@@ -101,6 +101,10 @@ const std::vector<Case> kTypes{
     {kApp + "user = \"root\"\n",
      {"shop.toml:4:8: service.user: root never runs pushed code; write \"auto\" or another user's "
       "name"}},
+    {kApp + "user = \"deploy\"\n[build]\nrun = \"make\"\nuser = \"builder\"\n",
+     {"shop.toml:4:8: warning: service.user: not in effect yet: it runs as the app's own uid",
+      "shop.toml:7:8: warning: build.user: not in effect yet: it runs as the uid of the app's "
+      "builds"}},
     {kApp + "[keep]\ndisk = \"10 gigs\"\nlogs = 2026-11-22\n",
      {"shop.toml:5:8: keep.disk: \"10 gigs\" is no size; write \"512MiB\" or \"1GiB\"",
       "shop.toml:6:8: keep.logs: wants a duration such as \"30d\", not the date or time "

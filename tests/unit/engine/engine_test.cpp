@@ -7,6 +7,7 @@ using domain::Reason;
 using domain::State;
 using test::commit;
 using test::EngineWorld;
+using test::saves;
 
 TEST(Engine, DeploysANewAppOnceAndMakesItStable) {
     EngineWorld world;
@@ -309,13 +310,6 @@ TEST(Engine, SupersedesQueuedAndRunningButNotTheThirdInARow) {
     EXPECT_EQ(healthy, 2) << "a busy branch goes live all the same";
 }
 
-bool says(const std::vector<ports::Write>& batch, DeploymentId id, State state) {
-    return std::any_of(batch.begin(), batch.end(), [&](const ports::Write& write) {
-        const auto* put = std::get_if<ports::PutDeployment>(&write);
-        return put && put->deployment.id == id && put->deployment.state == state;
-    });
-}
-
 TEST(Engine, APushWhileTheReleaseCommandIsAboutToBeginWaitsForItsEnd) {
     EngineWorld world;
     world.config.apps[0].release.run.shell = "migrate";
@@ -324,7 +318,7 @@ TEST(Engine, APushWhileTheReleaseCommandIsAboutToBeginWaitsForItsEnd) {
     bool held = false;
     async::Event disk;
     world.store->hold_commit = [&](const std::vector<ports::Write>& batch) -> Task<void> {
-        if (!says(batch, older, State::releasing)) co_return;
+        if (!saves(batch, State::releasing)) co_return;
         held = true;
         co_await disk.wait();
     };
@@ -343,7 +337,7 @@ TEST(Engine, WhatWasPutAsideButNotYetWrittenIsNoFaultOfThePush) {
     auto older = world.push('b').deployment;
     ASSERT_TRUE(world.reaches(older, State::verifying));
     world.store->before_commit = [&](const std::vector<ports::Write>& batch) {
-        if (says(batch, older, State::superseded)) world.store->stop_before_commit(0);
+        if (saves(batch, State::superseded)) world.store->stop_before_commit(0);
     };
     world.push('c');
     world.run_until([&] { return world.store->stopped(); });
@@ -355,6 +349,18 @@ TEST(Engine, WhatWasPutAsideButNotYetWrittenIsNoFaultOfThePush) {
     EXPECT_TRUE(end.state == State::superseded || end.state == State::healthy)
         << end.failure.detail;
     EXPECT_NE(world.disk->releases.at({"shop", end.release}).state, domain::ReleaseState::bad);
+}
+
+TEST(Engine, AManifestThatIsGoneIsTakenFromThatOfTheLiveRelease) {
+    EngineWorld world;
+    world.start_live();
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::baking));
+    world.kill();
+    world.machine.unlisted = {2};
+    world.start();
+    EXPECT_EQ(world.end_of(id).state, State::healthy);
+    EXPECT_EQ(world.machine.served(), 2);
 }
 
 TEST(Engine, HoldKeepsPushesAndResumeDeploysTheNewest) {

@@ -13,6 +13,7 @@
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +22,14 @@ namespace belay::test {
 
 inline std::string commit(char letter) {
     return std::string(40, letter);
+}
+
+// Whether a commit puts a deployment into that state.
+inline bool saves(const std::vector<ports::Write>& batch, domain::State state) {
+    return std::any_of(batch.begin(), batch.end(), [&](const ports::Write& write) {
+        const auto* put = std::get_if<ports::PutDeployment>(&write);
+        return put && put->deployment.state == state;
+    });
 }
 
 class EngineWorld {

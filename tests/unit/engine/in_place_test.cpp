@@ -214,10 +214,8 @@ TEST(InPlace, ADiskThatIsFullAfterTheFlipKeepsNobodyOnAnUnprovenRelease) {
     World world;
     world.start_with_first_release();
     world.store->before_commit = [&](const std::vector<ports::Write>& batch) {
-        for (const auto& write : batch)
-            if (auto* put = std::get_if<ports::PutDeployment>(&write);
-                put && put->deployment.state == State::verifying)
-                world.store->fail_commit(0, Error{Errc::disk_full, "no space left"});
+        if (test::saves(batch, State::verifying))
+            world.store->fail_commit(0, Error{Errc::disk_full, "no space left"});
     };
     auto end = world.end_of(world.push('b').deployment);
     EXPECT_EQ(end.state, State::rolled_back);
@@ -229,10 +227,8 @@ TEST(InPlace, AFlipThatCouldNotBeRecordedIsNotMade) {
     World world;
     world.start_with_first_release();
     world.store->before_commit = [&](const std::vector<ports::Write>& batch) {
-        for (const auto& write : batch)
-            if (auto* put = std::get_if<ports::PutDeployment>(&write);
-                put && put->deployment.state == State::switching)
-                world.store->fail_commit(0, Error{Errc::disk_full, "no space left"});
+        if (test::saves(batch, State::switching))
+            world.store->fail_commit(0, Error{Errc::disk_full, "no space left"});
     };
     auto end = world.end_of(world.push('b').deployment);
     EXPECT_EQ(end.state, State::failed);
