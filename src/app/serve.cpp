@@ -20,6 +20,8 @@
 #include <belay/proxy/control_client.hpp>
 #include <belay/release/releases.hpp>
 #include <belay/runtime/process_runtime.hpp>
+#include <belay/runtime/runtimes.hpp>
+#include <belay/runtime/systemd_runtime.hpp>
 #include <belay/stage/child_stages.hpp>
 #include <belay/sys/files.hpp>
 #include <belay/sys/instance_lock.hpp>
@@ -27,6 +29,7 @@
 #include <belay/sys/service_manager.hpp>
 #include <belay/sys/shim.hpp>
 #include <belay/sys/sockets.hpp>
+#include <belay/sys/units.hpp>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -145,13 +148,8 @@ class Daemon {
           proxy_unit_(surroundings_.variable("BELAY_PROXY_UNIT")),
           timers_(async::make_timers(loop_.get_executor())),
           tasks_(loop_.get_executor()),
-          runtime_(required(
-              runtime::make_process_runtime(loop_.get_executor(), *timers_,
-                                            {server_.state + "/run",
-                                             shim_,
-                                             static_cast<std::uint16_t>(server_.ports.first),
-                                             static_cast<std::uint16_t>(server_.ports.last),
-                                             {kStages}}))),
+          units_(loop_.get_executor(), *timers_),
+          runtime_(make_runtime()),
           data_plane_(
               loop_.get_executor(), *runtime_, *timers_,
               {executable_, proxy_directory(), server_.state + "/logs/proxy.log", proxy_unit_}),
@@ -185,6 +183,25 @@ class Daemon {
         auto server = loaded.server ? *loaded.server : last_valid(config_path_, surroundings_);
         server.state = absolute(server.state);
         return server;
+    }
+
+    std::unique_ptr<ports::Runtime> make_runtime() {
+        auto pool = std::make_shared<sys::PortPool>(
+            sys::PortRange{static_cast<std::uint16_t>(server_.ports.first),
+                           static_cast<std::uint16_t>(server_.ports.last)});
+        runtime::ProcessRuntimeOptions processes;
+        processes.run_directory = server_.state + "/run";
+        processes.shim_path = shim_;
+        processes.ports = pool;
+        processes.others = {kStages};
+        runtime::SystemdRuntimeOptions services;
+        services.directory = server_.state + "/units";
+        services.ports = pool;
+        return runtime::make_runtimes(
+            required(runtime::make_process_runtime(loop_.get_executor(), *timers_,
+                                                   std::move(processes))),
+            required(runtime::make_systemd_runtime(loop_.get_executor(), *timers_, units_,
+                                                   std::move(services))));
     }
 
     // A unit says where its state is; that is not ours to move.
@@ -479,6 +496,7 @@ class Daemon {
     asio::io_context loop_{1};
     std::unique_ptr<async::Timers> timers_;
     async::TaskGroup tasks_;
+    sys::Units units_;
     std::unique_ptr<ports::Runtime> runtime_;
     DataPlane data_plane_;
     proxy::ControlClient traffic_;

@@ -17,6 +17,7 @@ struct Surroundings {
     std::string user;  // its name, or its number where it has none
     std::string home;
     std::map<std::string, std::string> variables;
+    bool systemd = false;  // is PID 1 [sd_booted(3)]
 
     bool root() const { return uid == 0; }
     // Empty where it isn't set.

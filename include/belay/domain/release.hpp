@@ -4,6 +4,7 @@
 #include <belay/domain/config.hpp>
 #include <belay/domain/deployment.hpp>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -89,6 +90,7 @@ struct ProcessPlan {
     std::string stop_to = "tree";
     Millis stop_timeout{30'000};
     bool socket_activation = false;
+    std::string runtime = "process";  // who keeps it running; or "systemd"
     std::vector<int> ports;  // one per instance of the process that serves; what it had last
 
     bool operator==(const ProcessPlan&) const = default;
@@ -116,7 +118,7 @@ struct RoutePlan {
 };
 
 // The highest that this version knows.
-inline constexpr int kManifestSchema = 2;
+inline constexpr int kManifestSchema = 3;
 
 // releases/APP/NUMBER.json without its file list.
 struct Manifest {
@@ -141,9 +143,14 @@ struct Manifest {
 
     // Its processes are not Belay's: it is made live in the place of the one before.
     bool in_place() const { return command.has_value(); }
-    // The lowest schema that can carry it: a Belay that does not know of releases without processes
-    // has to leave them alone.
-    int needed_schema() const { return in_place() ? 2 : 1; }
+    // systemd keeps its processes, or some of them.
+    bool in_units() const {
+        return std::any_of(processes.begin(), processes.end(),
+                           [](const ProcessPlan& plan) { return plan.runtime == "systemd"; });
+    }
+    // The lowest schema that can carry it: a Belay that does not know of releases without
+    // processes, or of processes that it finds running after a boot, has to leave them alone.
+    int needed_schema() const { return in_units() ? 3 : in_place() ? 2 : 1; }
     bool operator==(const Manifest&) const = default;
 };
 

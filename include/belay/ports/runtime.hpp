@@ -6,6 +6,7 @@
 #include <belay/base/error.hpp>
 #include <belay/base/process.hpp>
 #include <belay/base/time.hpp>
+#include <belay/domain/config.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -35,14 +36,16 @@ struct ProcessSpec {
     std::string cwd;
     std::optional<User> user;  // unset: as the daemon
     ProcessLimits limits;
-    std::uint16_t port = 0;           // allotted by allot_port() before; 0: listens nowhere
-    bool socket_activation = false;   // open 127.0.0.1:port and hand it over, named "http"
-    std::vector<Listener> listeners;  // handed over before the one of socket_activation
+    domain::ResourceLimits resources;  // of the whole tree, as far as the machine enforces them
+    std::uint16_t port = 0;            // allotted by allot_port() before; 0: listens nowhere
+    bool socket_activation = false;    // open 127.0.0.1:port and hand it over, named "http"
+    std::vector<Listener> listeners;   // handed over before the one of socket_activation
     StopRule stop;
     std::string log_path;  // standard output and error, appended; created 0600
     RestartPolicy policy = RestartPolicy::never;
-    Millis first_backoff{1'000};  // before the first restart; doubles up to a minute
-    std::string cgroup;           // a cgroup directory to join; empty: none
+    Millis first_backoff{1'000};      // before the first restart; doubles up to a minute
+    std::string cgroup;               // a cgroup directory to join; empty: none
+    std::string runtime = "process";  // who keeps it running: belay's shim, or "systemd"
 };
 
 enum class RunState {
@@ -124,6 +127,11 @@ class Runtime {
 
     // A signal to the program itself. Errc::not_found, Errc::conflict (not running).
     virtual Task<Result<void>> signal(std::string run_id, int number) = 0;
+
+    // What of the app the machine's own start-up starts again, at the same ports, whether or not
+    // Belay comes up then: these runs and no others; none: nothing. Durable. Runs that this runtime
+    // can't have started so are the daemon's to start, and no error.
+    virtual Task<Result<void>> start_at_boot(std::string app, std::vector<std::string> run_ids) = 0;
 
     // Called on every start, exit, backing off and end, of adopted ones too. Replaces the one
     // before; may call back in.
