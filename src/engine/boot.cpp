@@ -118,7 +118,7 @@ Task<void> EngineCore::boot_release(AppContext& app, domain::Manifest chosen) {
     if (!written) log::error("live/APP.json was not written", {{"error", written.error().message}});
     auto current = co_await services_.world.releases.set_current(app.name, number);
     if (!current) log::error("`current` was not set", {{"error", current.error().message}});
-    co_await services_.fleet.start_at_boot(app.live);
+    co_await settle_boot(services_, app);
 }
 
 // The newest one before it that was proven healthy and is what was sealed. Which those are only the
@@ -347,8 +347,7 @@ Task<void> EngineCore::reconcile(AppContext& app, std::vector<Deployment> unfini
     co_await services_.fleet.stop_strays(app.name, std::move(kept));
     if (app.live) {
         // A daemon may have died between the one and the other.
-        if (app.stable && app.stable->number == app.live->release())
-            co_await services_.fleet.start_at_boot(app.live);
+        co_await settle_boot(services_, app);
         auto serving = co_await services_.world.traffic.serving(app.name);
         bool routed = serving && serving->release == app.live->release();
         if (!routed) co_await route_live(app);

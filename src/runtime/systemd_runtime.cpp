@@ -83,6 +83,7 @@ struct Run {
     std::uint64_t restarts_of_boot = 0;
     async::Subscription changes;
     async::Event ended;
+    bool answered = false;    // its start; until then nothing of it is told
     bool looking = false;     // a look at it is under way
     bool look_again = false;  // and it changed meanwhile
 };
@@ -139,10 +140,11 @@ class SystemdRuntime : public ports::Runtime {
     void remove_files(const std::string& run_id) const;
     void watch(const RunPtr& run);
     static Task<void> look(SystemdRuntime* self, std::weak_ptr<bool> alive, RunPtr run);
+    void note_start(Run& run) const;
     void take(Run& run, const Result<sys::UnitStatus>& status);
-    void tell(const RunInfo& info);
-    Task<Result<sys::UnitStatus>> ask_patiently(std::string unit);
-    Task<void> adopt_one(std::filesystem::path directory);
+    void tell(const Run& run);
+    Task<Result<sys::UnitStatus>> ask_patiently(std::string unit, async::SteadyTime until);
+    Task<void> adopt_one(std::filesystem::path directory, async::SteadyTime until);
     void boot_without(const std::string& run_id);
 
     boost::asio::any_io_executor executor_;
@@ -249,10 +251,7 @@ Task<Result<RunInfo>> SystemdRuntime::start(ports::ProcessSpec spec, ports::Befo
     failpoint("unit_started");
     auto status = co_await units_.status(unit_of(id));
     take(*run, status);
-    run->record.invocation = run->invocation;
-    if (auto written = write_record(place(id), run->record, false); !written)
-        log::warning("what is kept of a run was not written",
-                     {{"run", id}, {"error", written.error().message}});
+    note_start(*run);
     // What happened before is in the answer; a start that fails is told by its error alone.
     watch(run);
     if (spec.port != 0) ports_->hold(spec.port);
@@ -306,6 +305,7 @@ void SystemdRuntime::remove_files(const std::string& run_id) const {
 }
 
 void SystemdRuntime::watch(const RunPtr& run) {
+    run->answered = true;
     std::weak_ptr<bool> alive = alive_;
     std::weak_ptr<Run> weak = run;
     run->changes = units_.watch(unit_of(run->info.run_id), [this, alive, weak] {
@@ -332,8 +332,19 @@ Task<void> SystemdRuntime::look(SystemdRuntime* self, std::weak_ptr<bool> alive,
         if (alive.expired()) co_return;
         self->take(*run, status);
         if (alive.expired()) co_return;
+        self->note_start(*run);
     } while (run->look_again);
     run->looking = false;
+}
+
+// So that a start which nobody saw can be told from this one.
+void SystemdRuntime::note_start(Run& run) const {
+    if (over(run.info) || run.invocation.empty() || run.record.invocation == run.invocation) return;
+    run.record.invocation = run.invocation;
+    auto written = write_record(place(run.info.run_id), run.record, false);
+    if (!written)
+        log::warning("what is kept of a run was not written",
+                     {{"run", run.info.run_id}, {"error", written.error().message}});
 }
 
 void SystemdRuntime::take(Run& run, const Result<sys::UnitStatus>& status) {
@@ -366,7 +377,7 @@ void SystemdRuntime::take(Run& run, const Result<sys::UnitStatus>& status) {
             }
             info.state = RunState::backing_off;
             info.pid = 0;
-            tell(info);
+            tell(run);
         }
         info.restarts = status->restarts;
         info.pid = status->over() ? 0 : status->main_pid;
@@ -375,16 +386,14 @@ void SystemdRuntime::take(Run& run, const Result<sys::UnitStatus>& status) {
     const bool changed = info.state != before.state || info.pid != before.pid ||
                          info.restarts != before.restarts || info.policy != before.policy;
     if (over(info)) run.ended.set();
-    if (changed) tell(info);
+    if (changed) tell(run);
 }
 
-void SystemdRuntime::tell(const RunInfo& info) {
-    // Not before its start has been answered.
-    auto at = runs_.find(info.run_id);
-    if (!on_change_ || at == runs_.end()) return;
+void SystemdRuntime::tell(const Run& run) {
+    if (!on_change_ || !run.answered) return;
     auto callback = on_change_;  // it may replace itself
-    auto copy = info;
-    callback(copy);
+    auto info = run.info;
+    callback(info);
 }
 
 Task<Result<std::vector<RunInfo>>> SystemdRuntime::adopt() {
@@ -396,25 +405,26 @@ Task<Result<std::vector<RunInfo>>> SystemdRuntime::adopt() {
             places.push_back(at->path());
     if (failure) co_return errno_error(failure.value(), "reading " + options_.directory.string());
     std::sort(places.begin(), places.end());
+    const auto until = timers_.steady_now() + kBusPatience;
     for (const auto& place : places)
-        co_await adopt_one(place);
+        co_await adopt_one(place, until);
     co_return runs();
 }
 
 // A bus that comes up late must not make a second copy of what runs.
-Task<Result<sys::UnitStatus>> SystemdRuntime::ask_patiently(std::string unit) {
+Task<Result<sys::UnitStatus>> SystemdRuntime::ask_patiently(std::string unit,
+                                                            async::SteadyTime until) {
     if (!sys::systemd_is_running())
         co_return Error{Errc::not_found, "systemd is not this machine's PID 1"};
-    const auto end = timers_.steady_now() + kBusPatience;
     while (true) {
         auto status = co_await units_.status(unit);
-        if (status || status.error().code == Errc::not_found || timers_.steady_now() >= end)
+        if (status || status.error().code == Errc::not_found || timers_.steady_now() >= until)
             co_return status;
         co_await timers_.sleep(kBusPause);
     }
 }
 
-Task<void> SystemdRuntime::adopt_one(std::filesystem::path directory) {
+Task<void> SystemdRuntime::adopt_one(std::filesystem::path directory, async::SteadyTime until) {
     const auto id = directory.filename().string();
     const auto unit = unit_of(id);
     auto record = read_record(directory);
@@ -436,7 +446,7 @@ Task<void> SystemdRuntime::adopt_one(std::filesystem::path directory) {
     info.port = record->port;
     info.started_at = record->started_at;
     info.adopted = true;
-    auto status = co_await ask_patiently(unit);
+    auto status = co_await ask_patiently(unit, until);
     if (!status && status.error().code != Errc::not_found)
         log::error("systemd can't be asked for a run: it is taken to run until it can",
                    {{"run", id}, {"error", status.error().message}});
@@ -454,11 +464,7 @@ Task<void> SystemdRuntime::adopt_one(std::filesystem::path directory) {
                record->invocation != run->invocation) {
         log::warning("a run was started anew while no daemon looked", {{"run", id}});
     }
-    run->record.invocation = run->invocation;
-    if (!over(info) && !run->invocation.empty())
-        if (auto written = write_record(directory, run->record, false); !written)
-            log::warning("what is kept of a run was not written",
-                         {{"run", id}, {"error", written.error().message}});
+    note_start(*run);
     if (info.port != 0) ports_->hold(info.port);
     runs_[id] = run;
     watch(run);
@@ -482,7 +488,11 @@ Task<Result<void>> SystemdRuntime::set_policy(std::string run_id, RestartPolicy 
     if (!read) co_return prefixed(run_id, read.error());
     auto status = co_await units_.status(unit_of(run_id));
     take(*run, status);
-    if (over(run->info)) co_return Error{Errc::conflict, fmt::format("run {} is over", run_id)};
+    if (over(run->info)) {
+        // It ended meanwhile, and stays down, which is what `never` asks for.
+        if (policy == RestartPolicy::never) co_return Result<void>{};
+        co_return Error{Errc::conflict, fmt::format("run {} is over", run_id)};
+    }
     if (status && (status->restart == "always") != (policy == RestartPolicy::always))
         co_return Error{Errc::internal, fmt::format("{} has Restart={} in spite of {}", run_id,
                                                     status->restart, folder.string())};

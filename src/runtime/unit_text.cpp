@@ -17,16 +17,6 @@ constexpr std::string_view kSuffix = ".service";
 constexpr std::string_view kSystemds[] = {"INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID",
                                           "LOGNAME",       "SHELL",          "LANGUAGE"};
 
-// The manager replaces $VARIABLE in ExecStart=, but for "$$".
-std::string without_expansion(const std::string& word) {
-    std::string text;
-    for (char c : word) {
-        text += c;
-        if (c == '$') text += c;
-    }
-    return text;
-}
-
 // As whoever it is to be, from a start as root: User= takes no uid without a name
 // [systemd 252: status=217/USER], and an app's own uid has none.
 sys::UnitCommand command_of(const ports::ProcessSpec& spec) {
@@ -40,8 +30,7 @@ sys::UnitCommand command_of(const ports::ProcessSpec& spec) {
         command.argv.insert(command.argv.end(), {"--inh-caps=-all", "--bounding-set=-all"});
     }
     command.argv.emplace_back("--");
-    for (const auto& word : spec.argv)
-        command.argv.push_back(without_expansion(word));
+    command.argv.insert(command.argv.end(), spec.argv.begin(), spec.argv.end());
     return command;
 }
 

@@ -62,14 +62,21 @@ struct AppendValue {
         if (code >= 0) code = append_strings(message, value);
         return code < 0 ? code : ::sd_bus_message_close_container(message);
     }
-    // a(sasas): path, argv, flags
+    // a(sasb): path, argv, whether a failure of it is none. The flag that turns expansion off is of
+    // ExecStartEx, whose trace in the unit's file systemd 252 can't read again.
     int operator()(const UnitCommand& value) const {
-        int code = ::sd_bus_message_open_container(message, 'v', "a(sasas)");
-        if (code >= 0) code = ::sd_bus_message_open_container(message, 'a', "(sasas)");
-        if (code >= 0) code = ::sd_bus_message_open_container(message, 'r', "sasas");
+        std::vector<std::string> argv;
+        for (const auto& word : value.argv) {
+            argv.emplace_back();
+            for (char c : word)
+                argv.back() += c == '$' ? std::string("$$") : std::string(1, c);
+        }
+        int code = ::sd_bus_message_open_container(message, 'v', "a(sasb)");
+        if (code >= 0) code = ::sd_bus_message_open_container(message, 'a', "(sasb)");
+        if (code >= 0) code = ::sd_bus_message_open_container(message, 'r', "sasb");
         if (code >= 0) code = ::sd_bus_message_append(message, "s", value.path.c_str());
-        if (code >= 0) code = append_strings(message, value.argv);
-        if (code >= 0) code = ::sd_bus_message_append(message, "as", 1, "no-env-expand");
+        if (code >= 0) code = append_strings(message, argv);
+        if (code >= 0) code = ::sd_bus_message_append(message, "b", 0);
         for (int depth = 0; depth < 3 && code >= 0; ++depth)
             code = ::sd_bus_message_close_container(message);
         return code;
@@ -354,7 +361,7 @@ void Units::Manager::on_connected() {
 
 Task<void> Units::Manager::catch_up(std::shared_ptr<Manager> self) {
     auto subscribed = co_await self->subscribe();
-    if (!subscribed)
+    if (!subscribed && self->bus_)
         log::warning("systemd does not tell of its units", {{"error", subscribed.error().message}});
     auto held = self->held_;
     for (const auto& unit : held)
@@ -562,9 +569,8 @@ Task<Result<void>> Units::start_transient(std::string unit, std::vector<UnitSett
     };
     auto method = manager_method("StartTransientUnit");
     auto started = co_await manager->run_job(std::move(method), std::move(write), unit, patience);
-    const bool holds = std::any_of(settings.begin(), settings.end(), [](const auto& setting) {
-        return setting.name == "AddRef";
-    });
+    const bool holds = std::any_of(settings.begin(), settings.end(),
+                                   [](const auto& setting) { return setting.name == "AddRef"; });
     // Also where its job failed: then it is there, failed.
     if (holds) manager->note_held(unit);
     co_return started;

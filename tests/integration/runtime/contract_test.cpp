@@ -7,8 +7,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 #include <fcntl.h>
+#include <sstream>
 #include <sys/stat.h>
 
 namespace belay::runtime {
@@ -98,8 +100,8 @@ TEST_P(RuntimeContract, RefusesRunIdsThatAreNoNames) {
 }
 
 TEST_P(RuntimeContract, TheProgramGetsItsWordsItsDirectoryAndItsEnvironmentAndNothingElse) {
-    auto made = world().spec({"sh", "-c", "echo \"$0|$1|$2|$3\"; pwd; env | sort; umask", "a b",
-                              "$X", "${X}% %h \\", "\"'"});
+    auto made = world().spec(
+        {"sh", "-c", "echo \"$0|$1|$2|$3\"; pwd; env; umask", "a b", "$X", "${X}% %h \\", "\"'"});
     made.env = {{"PATH", "/usr/bin:/bin"},
                 {"X", "no"},
                 {"ODD", "a\"b\\c`d$e\nsecond 'line' # no comment"},
@@ -111,7 +113,7 @@ TEST_P(RuntimeContract, TheProgramGetsItsWordsItsDirectoryAndItsEnvironmentAndNo
     EXPECT_THAT(text, HasSubstr("a b|$X|${X}% %h \\|\"'\n"));
     EXPECT_THAT(text, HasSubstr("\n" + world().directory.path().string() + "\n"));
     EXPECT_THAT(text, HasSubstr("ODD=a\"b\\c`d$e\nsecond 'line' # no comment\n"));
-    EXPECT_THAT(text, HasSubstr("\nEMPTY=\n"));
+    EXPECT_THAT(text, HasSubstr("EMPTY=\n"));
     // sh adds PWD, and some shells _ and SHLVL; systemd always sets LANG where the machine does.
     for (const char* stranger : {"INVOCATION_ID=", "JOURNAL_STREAM=", "SYSTEMD_EXEC_PID=",
                                  "LOGNAME=", "SHELL=", "HOME=", "USER="})
@@ -186,15 +188,14 @@ TEST_P(RuntimeContract, APolicyGivenToWhatRunsHolds) {
 
 TEST_P(RuntimeContract, WhatIgnoresItsSignalIsKilledWithItsTree) {
     ASSERT_TRUE(world().start(world().spec({BELAY_TEST_PROGRAM, "stubborn"})));
-    ASSERT_TRUE(eventually([&] {
-        auto text = world().said();
-        return std::count(text.begin(), text.end(), '\n') >= 1 && text.find(' ') != text.npos;
-    }));
     std::vector<pid_t> pids;
-    std::istringstream words(world().said());
-    for (pid_t pid = 0; words >> pid;)
-        pids.push_back(pid);
-    ASSERT_EQ(pids.size(), 3u) << world().said();
+    ASSERT_TRUE(eventually([&] {
+        pids.clear();
+        std::istringstream words(world().said());
+        for (pid_t pid = 0; words >> pid;)
+            pids.push_back(pid);
+        return pids.size() == 3;
+    })) << world().said();
     EXPECT_TRUE(world().stop());
     for (auto pid : pids)
         EXPECT_TRUE(is_dead(pid));
@@ -382,7 +383,8 @@ TEST_P(PortContract, TheTreeOfAnotherUserIsLookedIntoToo) {
 std::string name_of(const ::testing::TestParamInfo<const char*>& info) {
     return info.param;
 }
-INSTANTIATE_TEST_SUITE_P(Runtime, RuntimeContract, ::testing::Values("process", "systemd"), name_of);
+INSTANTIATE_TEST_SUITE_P(Runtime, RuntimeContract, ::testing::Values("process", "systemd"),
+                         name_of);
 INSTANTIATE_TEST_SUITE_P(Runtime, PortContract, ::testing::Values("process", "systemd"), name_of);
 
 }  // namespace
