@@ -5,8 +5,8 @@ bench/ingest.py [belay] [webhook] [nginx] [--seconds 4] [--repeat 3] [--slow 35]
 
 The server has core 0, the load (wrk, one thread) core 1. Every delivery is a push of its own, so that an accept is a real one: of
 Belay, committed to disk before its 202. Belay's app is busy (its git server does not answer), so all pushes queue and each supersedes
-the one before. All servers run and have the load in turn, round after round; figures are medians of the rounds. CPU is user and system time of the server and what it started. The
-machines' noise moves wall time more than CPU: compare within one run.
+the one before. All servers run and have the load in turn, round after round; figures are medians of the rounds. CPU is user and
+system time of the server and what it started. The machine's noise moves wall time more than CPU: compare within one run.
 BELAY_EXECUTABLE names the build; by default build/release, as dev builds are not what users run.
 """
 import argparse
