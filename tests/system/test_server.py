@@ -374,7 +374,7 @@ stop_timeout = "5s"
         self.belay("reload")
         self.assertEqual(self.belay("deploy", "shop", "--wait", check=False).returncode, 0)
         self.assertEqual(self.boots(), self.units())
-        self.belay("stop", "shop")
+        wait_for("the end of the release before", lambda: self.belay("stop", "shop", check=False).returncode == 0)
         self.assertEqual((self.units(), self.boots()), ([], []))
         self.belay("start", "shop", "--wait", check=False)
         wait_for("the app again", lambda: self.served() == "r7", 60)
