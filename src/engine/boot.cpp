@@ -71,6 +71,8 @@ Task<void> EngineCore::boot_app(domain::LiveManifest manifest) {
                                [](const Member& member) { return member.started; });
         if (any) {
             app.live = set;
+            // The machine started it, and nothing else of the app.
+            app.booted = services_.fleet.booted(*set);
             co_await revive_live(app);
             co_return;
         }

@@ -329,6 +329,13 @@ bool Fleet::all_running(const RunSet& set) const {
     });
 }
 
+bool Fleet::booted(const RunSet& set) const {
+    return std::any_of(set.members.begin(), set.members.end(), [&](const Member& member) {
+        auto info = runtime_.info(member.run_id);
+        return member.started && info && info->booted;
+    });
+}
+
 std::vector<ports::Upstream> Fleet::upstreams(const RunSet& set) const {
     std::vector<ports::Upstream> result;
     for (const auto& member : set.members)

@@ -111,6 +111,8 @@ class Fleet {
     // The first started member that no longer runs, as a sentence; empty while all run.
     std::string dead(const RunSet& set, Which which) const;
     bool all_running(const RunSet& set) const;
+    // Something of it was started by the machine, so that it is of a later boot than all before.
+    bool booted(const RunSet& set) const;
     std::vector<ports::Upstream> upstreams(const RunSet& set) const;
     // Called for every change of one of the set's members until the subscription ends.
     [[nodiscard]] async::Subscription watch(

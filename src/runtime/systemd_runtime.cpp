@@ -457,7 +457,8 @@ Task<void> SystemdRuntime::adopt_one(std::filesystem::path directory, async::Ste
     }
     if (record->boot != sys::boot_id()) {
         if (status) info.started_at = status->main_started_at;
-        if (!over(info))
+        info.booted = !over(info);
+        if (info.booted)
             log::info("a run that started with the machine is taken over", {{"run", id}});
         run->record.boot = sys::boot_id();
     } else if (!record->invocation.empty() && !run->invocation.empty() &&
@@ -484,6 +485,7 @@ Task<Result<void>> SystemdRuntime::set_policy(std::string run_id, RestartPolicy 
     // After whatever a person has put there for a unit of that name, which is not likely.
     auto written = sys::write_file(folder / "90-belay.conf", policy_text(policy), 0644, false);
     if (!written) co_return written.error();
+    failpoint("unit_policy_written");
     auto read = co_await units_.daemon_reload();
     if (!read) co_return prefixed(run_id, read.error());
     auto status = co_await units_.status(unit_of(run_id));
@@ -512,6 +514,7 @@ Task<Result<void>> SystemdRuntime::stop(std::string run_id) {
         auto killed = co_await units_.kill(unit, sys::KillWho::all, SIGKILL);
         if (killed) co_await timers_.wait(run->ended, kPatience);
     }
+    failpoint("unit_stopped");
     auto status = co_await units_.status(unit);
     take(*run, status);
     if (over(run->info)) co_return Result<void>{};
@@ -563,6 +566,7 @@ Task<Result<void>> SystemdRuntime::start_at_boot(std::string app,
         if (!written) co_return written.error();
         changed = true;
     }
+    if (changed) failpoint("unit_boot_written");
     auto named = boot_files_.write_target(app, run_ids);
     if (!named) co_return named.error();
     if (!changed && !*named) co_return Result<void>{};

@@ -115,8 +115,10 @@ struct FakeMachine {
     void reboot() {
         std::erase_if(processes,
                       [this](const auto& entry) { return !boots.contains(entry.first); });
-        for (auto& [id, process] : processes)
+        for (auto& [id, process] : processes) {
             process.info.state = ports::RunState::running;
+            process.info.booted = true;
+        }
     }
 };
 

@@ -66,7 +66,8 @@ struct RunInfo {
     std::uint64_t restarts = 0;  // starts after the first, by the shim
     std::optional<Exit> last_exit;
     TimePoint started_at{};  // of the run, not of the last start
-    bool adopted = false;    // started by an earlier daemon
+    bool adopted = false;    // started by an earlier daemon, or:
+    bool booted = false;     // by the machine, since the last daemon that knew of it
     bool shim_alive = true;  // false: runs on without anyone to restart it
 };
 

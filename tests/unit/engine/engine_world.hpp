@@ -96,6 +96,8 @@ class EngineWorld {
     }
     // kill -9: nothing of it is asked.
     void kill() {
+        for (auto& [id, process] : machine.processes)
+            process.info.booted = false;  // the next one is not the first to see it
         loop.reset();
         engine.reset();
         store.reset();
