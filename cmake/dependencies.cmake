@@ -21,9 +21,7 @@ pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core>=1.0)
 add_library(belay_asio STATIC ${CMAKE_CURRENT_LIST_DIR}/asio.cpp)
 add_library(belay::asio ALIAS belay_asio)
 target_compile_definitions(belay_asio PUBLIC
-  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_VISIBILITY
-  # A delivery has more coroutines open at once than Asio keeps frames of; in other builds a freed frame shall be seen as such.
-  $<$<CONFIG:Release>:BOOST_ASIO_RECYCLING_ALLOCATOR_CACHE_SIZE=8>)
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_VISIBILITY)
 target_include_directories(belay_asio SYSTEM PUBLIC ${Boost_INCLUDE_DIRS})
 target_link_libraries(belay_asio PUBLIC Threads::Threads PRIVATE belay::options)
 
