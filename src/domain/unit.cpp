@@ -40,12 +40,12 @@ std::string how_it_ended(const UnitState& state) {
     if (state.result == "watchdog") return "did not feed its watchdog, and systemd ended it";
     if (state.result == "start-limit-hit")
         return "ended so often in a short time that systemd does not start it again";
-    if (state.result == "success" && (!state.ended || state.ended->success())) return "has ended, or was stopped";
+    if (state.result == "success" && (!state.ended || state.ended->success()))
+        return "has ended, or was stopped";
     if (!state.ended) return fmt::format("ended ({})", state.result);
     auto text = describe(*state.ended);
     if (state.ended->signal != 0) return "was " + text;
-    if (auto why = before_exec(state.ended->code); !why.empty())
-        text += fmt::format(": {}", why);
+    if (auto why = before_exec(state.ended->code); !why.empty()) text += fmt::format(": {}", why);
     return text;
 }
 
@@ -127,9 +127,10 @@ std::string unusable(const std::string& name, const UnitState& state, std::strin
         return fmt::format("systemd can't use the unit file of {} ({}): systemd-analyze verify {}",
                            name, state.load, name);
     if (action == "reload" && !state.can_reload)
-        return fmt::format("{} can't be reloaded: give it an ExecReload=, or write action = "
-                           "\"restart\"",
-                           name);
+        return fmt::format(
+            "{} can't be reloaded: give it an ExecReload=, or write action = "
+            "\"restart\"",
+            name);
     return {};
 }
 

@@ -60,6 +60,8 @@ Task<domain::Event> Deployer::fetch_and_export() {
     const auto& config = *active().config;
     if (auto room = world().releases.check_free(services_.server.disk_reserve); !room)
         co_return failed(Reason::disk_full, room.error().message);
+    auto problem = co_await unit_problem(Ask::usable);
+    if (problem) co_return *problem;
     auto leftovers = co_await world().stages.wait_for_leftovers(app_.name);
     if (!leftovers) co_return failed(Reason::internal, leftovers.error().message);
     auto users = users_of(app_, services_.options.separate_users);

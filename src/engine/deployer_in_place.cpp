@@ -27,10 +27,11 @@ Task<domain::Event> Deployer::switch_in_place() {
     if (manifest) {
         app_.live = services_.fleet.make(*manifest);
         auto problem = co_await point_current(app_.live);
+        const std::string act = manifest->unit ? "unit" : "command";
         if (problem)
             event = *problem;
         else
-            event = co_await bring_up(app_.live, app_.live->manifest.unit ? "unit" : "command");
+            event = co_await bring_up(app_.live, act);
     } else {
         event = manifest.error();
     }
@@ -74,17 +75,16 @@ Task<domain::Event> Deployer::act_on_unit(RunSetPtr set, std::string stage_name)
     const auto since = services_.now();
     open_stage(stage_name);
     auto stage = stage_row(stage_name);
-    auto acted =
-        co_await world().units.act(plan.name, plan.action, set->manifest.health.deadline);
+    auto acted = co_await world().units.act(plan.name, plan.action, set->manifest.health.deadline);
     failpoint("unit_acted");
     active().excluded += std::chrono::duration_cast<Millis>(world().timers.steady_now() - began);
     set->started = world().timers.steady_now();
     Event event;
     event.kind = Kind::switched;
     if (!acted) {
-        event = failed(
-            acted.error().code == Errc::timeout ? Reason::deadline : Reason::start_failed,
-            acted.error().message);
+        event =
+            failed(acted.error().code == Errc::timeout ? Reason::deadline : Reason::start_failed,
+                   acted.error().message);
         // How its program ended, if that is why.
         auto state = co_await world().units.state(plan.name);
         auto end = state ? domain::compare(plan.name, {}, *state) : domain::UnitChange{};

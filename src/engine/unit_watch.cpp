@@ -63,9 +63,10 @@ Task<void> UnitWatch::look() {
         co_return;
     }
     auto change = domain::compare(name_, seen_, *state);
+    const bool told = change.ended() && seen_ && *seen_ == *state;
     // On its way from one process to the next it is compared with the one before.
     if (state->up() || change.ended()) seen_ = std::move(*state);
-    if (change.kind != domain::UnitChange::Kind::none) on_change_(change);
+    if (change.kind != domain::UnitChange::Kind::none && !told) on_change_(change);
 }
 
 Task<std::string> unit_tail(Services& services, domain::Manifest manifest, TimePoint since) {
@@ -74,8 +75,8 @@ Task<std::string> unit_tail(Services& services, domain::Manifest manifest, TimeP
         co_await services.world.releases.environment(manifest.app, manifest.number, "run");
     if (!environment) co_return std::string();
     Masker masker(secrets_in(manifest, *environment));
-    const auto from = std::chrono::duration_cast<std::chrono::microseconds>(
-        since.time_since_epoch());
+    const auto from =
+        std::chrono::duration_cast<std::chrono::microseconds>(since.time_since_epoch());
     auto journal = services.world.units.log(manifest.unit->name, from.count());
     std::string text;
     while (true) {

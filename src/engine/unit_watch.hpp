@@ -17,7 +17,7 @@ struct Services;
 // Loop thread only. stop() must return before it goes. Does nothing for a release without a unit.
 class UnitWatch {
   public:
-    // Gets every change but UnitChange::Kind::none.
+    // Gets every change but UnitChange::Kind::none, once.
     using OnChange = std::function<void(const domain::UnitChange&)>;
 
     // Looks at the unit whenever systemd says that it has changed, and once in `at_least`.

@@ -133,7 +133,7 @@ int Properties::read_value(sd_bus_message* message, const std::string& name) {
     if (code < 0) return code;
     const std::string_view of = contents != nullptr ? contents : "";
     if (of != "s" && of != "o" && of != "b" && of != "u" && of != "i" && of != "t" && of != "ay" &&
-        of != "(ss)")
+        of != "(ss)" && of != "(uo)")
         return ::sd_bus_message_skip(message, "v");
     code = ::sd_bus_message_enter_container(message, 'v', contents);
     if (code < 0) return code;
@@ -154,6 +154,11 @@ int Properties::read_value(sd_bus_message* message, const std::string& name) {
         const char* second = nullptr;
         code = ::sd_bus_message_read(message, "(ss)", &first, &second);
         if (code >= 0) texts_[name] = second;
+    } else if (of == "(uo)") {
+        std::uint32_t id = 0;
+        const char* path = nullptr;
+        code = ::sd_bus_message_read(message, "(uo)", &id, &path);
+        if (code >= 0) numbers_[name] = id;
     } else if (of == "t") {
         std::uint64_t number = 0;
         code = ::sd_bus_message_read_basic(message, 't', &number);
@@ -183,6 +188,7 @@ UnitStatus status_of(const Properties& read) {
     status.group = read.text("ControlGroup");
     status.user = read.text("User");
     status.can_reload = read.number("CanReload") != 0;
+    status.has_job = read.number("Job") != 0;
     status.needs_daemon_reload = read.number("NeedDaemonReload") != 0;
     if (auto result = read.text("Result"); !result.empty()) status.result = result;
     status.main_pid = static_cast<pid_t>(read.number("MainPID"));

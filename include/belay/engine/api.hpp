@@ -9,6 +9,7 @@
 #include <belay/domain/release.hpp>
 #include <belay/ports/config_source.hpp>
 #include <belay/ports/store.hpp>
+#include <belay/ports/units.hpp>
 
 #include <cstdint>
 #include <functional>
