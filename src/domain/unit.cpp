@@ -19,10 +19,10 @@ bool is_name_letter(char c) {
 // "Process exit codes").
 std::string_view before_exec(int code) {
     switch (code) {
-        case 200:
+        case kExitDirectory:
             return "systemd could not change to its WorkingDirectory=: its user has to be able to "
                    "enter the release";
-        case 203:
+        case kExitExec:
             return "systemd could not execute its program: is it there, executable, and readable "
                    "to its user?";
         case 216:

@@ -26,16 +26,16 @@ std::string end_of(std::string text, std::size_t most) {
 UnitWatch::UnitWatch(Services& services, const domain::Manifest& manifest, Millis at_least,
                      OnChange on_change)
     : services_(services),
-      name_(manifest.unit ? manifest.unit->name : ""),
+      unit_(manifest.unit),
       at_least_(at_least),
       on_change_(std::move(on_change)),
       tasks_(services.world.executor) {}
 
 Task<void> UnitWatch::start() {
-    if (name_.empty()) co_return;
-    changes_ = services_.world.units.watch(name_, [this] { changed_.set(); });
+    if (!unit_) co_return;
+    changes_ = services_.world.units.watch(unit_->name, [this] { changed_.set(); });
     co_await look();
-    if (!ended_.requested()) tasks_.spawn("watch " + name_, run());
+    if (!ended_.requested()) tasks_.spawn("watch " + unit_->name, run());
 }
 
 Task<void> UnitWatch::stop() {
@@ -55,18 +55,31 @@ Task<void> UnitWatch::run() {
 // What can't be seen is no verdict.
 Task<void> UnitWatch::look() {
     changed_.reset();
-    auto state = co_await services_.world.units.state(name_);
+    auto state = co_await services_.world.units.state(unit_->name);
     if (ended_.requested()) co_return;
     if (!state) {
         log::warning("a unit can't be watched at the moment",
-                     {{"unit", name_}, {"error", state.error().message}});
+                     {{"unit", unit_->name}, {"error", state.error().message}});
         co_return;
     }
-    auto change = domain::compare(name_, seen_, *state);
+    auto change = domain::compare(unit_->name, seen_, *state);
     const bool told = change.ended() && seen_ && *seen_ == *state;
     // On its way from one process to the next it is compared with the one before.
     if (state->up() || change.ended()) seen_ = std::move(*state);
-    if (change.kind != domain::UnitChange::Kind::none && !told) on_change_(change);
+    if (change.kind == domain::UnitChange::Kind::none || told) co_return;
+    change.failure = with_hint(std::move(change.failure), *unit_);
+    on_change_(change);
+}
+
+domain::Failure with_hint(domain::Failure failure, const domain::UnitPlan& unit) {
+    const bool closed =
+        failure.exit_code == domain::kExitDirectory || failure.exit_code == domain::kExitExec;
+    if (closed && unit.gid > 0)
+        failure.detail += fmt::format(
+            " (SupplementaryGroups={} in {} makes the app's releases "
+            "readable to it)",
+            unit.gid, unit.name);
+    return failure;
 }
 
 Task<std::string> unit_tail(Services& services, domain::Manifest manifest, TimePoint since) {

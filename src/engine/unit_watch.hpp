@@ -33,7 +33,7 @@ class UnitWatch {
     Task<void> run();
 
     Services& services_;
-    std::string name_;  // empty: none
+    std::optional<domain::UnitPlan> unit_;
     Millis at_least_;
     OnChange on_change_;
     std::optional<domain::UnitState> seen_;
@@ -42,6 +42,9 @@ class UnitWatch {
     async::Cancel ended_;
     async::TaskGroup tasks_;
 };
+
+// What a release can't know of its unit's failure, but we can: the group that may read it.
+domain::Failure with_hint(domain::Failure failure, const domain::UnitPlan& unit);
 
 // The last lines that the release's unit wrote since its release went live, its secrets masked;
 // empty where it has none, or where the journal can't be read.

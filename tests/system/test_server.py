@@ -23,7 +23,8 @@ NEW = os.environ["BELAY_NEW_PACKAGE"]  # the same of a later version
 ENDS = ("healthy", "failed", "rolled_back", "canceled", "superseded")
 
 
-class Server(unittest.TestCase):
+class OnServer(unittest.TestCase):
+    """A booted Debian, and what is done on it and around it."""
     traffic = ""  # what the next app's file says of it
 
     def setUp(self):
@@ -184,6 +185,8 @@ stop_timeout = "5s"
         self.assertEqual(first["state"], "healthy", json.dumps(first, indent=1) + box.log())
         self.assertEqual(self.served(), "r1")
 
+
+class Server(OnServer):
     def test_from_an_empty_machine_to_purge(self):
         box = self.box
         self.set_up()

@@ -18,6 +18,11 @@ namespace belay::domain {
 // Errc::invalid says what is wrong with it.
 Result<std::string> check_unit_name(std::string_view text);
 
+// With which systemd itself ends a program before it has begun (systemd.exec(5), "Process exit
+// codes"): its directory could not be entered, or it not be executed.
+inline constexpr int kExitDirectory = 200;
+inline constexpr int kExitExec = 203;
+
 // How systemd sees it at one moment, in its own words.
 struct UnitState {
     std::string load;    // loaded, not-found, masked, bad-setting, error

@@ -1,9 +1,9 @@
 #include "support/temp_directory.hpp"
 
-#include <app/unit_rule.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <app/unit_rule.hpp>
 #include <filesystem>
 #include <fstream>
 #include <pwd.h>

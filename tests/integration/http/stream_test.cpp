@@ -281,7 +281,8 @@ class UnitStreams : public Streams {
 };
 
 TEST_F(UnitStreams, AUnitsJournalIsShownMaskedSinceItsReleaseWentLive) {
-    journal_ = {{1'000'000, "of the release before"}, {2'000'000, "key hunter2hunter2 used"},
+    journal_ = {{1'000'000, "of the release before"},
+                {2'000'000, "key hunter2hunter2 used"},
                 {3'000'000, "ready"}};
     start();
     auto answer = get("/api/v1/apps/shop/logs");
@@ -305,8 +306,8 @@ TEST_F(UnitStreams, AFollowedUnitsJournalGrowsAndIsTakenUpWhereItWasLeft) {
               text.npos)
         << text;
     says(4, "last");
-    auto again = follow("/api/v1/apps/shop/logs",
-                        "Accept: text/event-stream\r\nLast-Event-ID: 3000000\r\n");
+    auto again =
+        follow("/api/v1/apps/shop/logs", "Accept: text/event-stream\r\nLast-Event-ID: 3000000\r\n");
     EXPECT_NE(again.until("\n\n").find(R"("text":"last\n")"), std::string::npos);
 }
 
