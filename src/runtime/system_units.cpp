@@ -6,6 +6,7 @@
 #include <boost/asio/thread_pool.hpp>
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <optional>
 #include <pwd.h>
 #include <unistd.h>
@@ -108,7 +109,9 @@ class SystemUnits : public ports::Units {
 };
 
 Result<void> SystemUnits::reachable() const {
-    if (!options_.bus_address.empty() || sys::systemd_is_running()) return {};
+    // Whoever names a bus means what is on it.
+    const bool named = !options_.bus_address.empty() || ::secure_getenv("DBUS_SYSTEM_BUS_ADDRESS");
+    if (named || sys::systemd_is_running()) return {};
     return Error{Errc::unavailable,
                  "systemd does not run on this machine (PID 1 is another, as in a container), and "
                  "[unit] needs it: use [service], or [command]"};
