@@ -51,7 +51,7 @@ void BakeMonitor::on_unit(const domain::UnitChange& change) {
     if (change.ended()) {
         if (tripped_.is_set() || ended_.requested()) return;
         failure_ = change.failure;
-        failure_.detail += " while its release was watched";
+        failure_.detail += ", while its release was watched";
         tripped_.set();
         return;
     }

@@ -121,6 +121,14 @@ Task<domain::Event> Deployer::verify() {
     co_return event;
 }
 
+void Deployer::Outside::note(const domain::UnitChange& change) {
+    if (change.ended() && !ended)
+        ended = change.failure;
+    else
+        renewed = true;
+    changed.set();
+}
+
 Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
     Outside outside;
     UnitWatch unit(services_, set->manifest, set->manifest.health.interval,
@@ -172,7 +180,7 @@ Task<domain::Event> Deployer::judge_set(RunSetPtr set, Outside& outside) {
         if (outside.ended) {
             auto event = failed(outside.ended->reason, {});
             event.failure = *outside.ended;
-            event.failure.detail += " before it was healthy";
+            event.failure.detail += ", before it was healthy";
             event.failure.stage = to_string(deployment().state);
             co_return event;
         }

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace belay::engine {
 namespace {
 
@@ -58,10 +60,12 @@ Task<void> UnitWatch::look() {
     auto state = co_await services_.world.units.state(unit_->name);
     if (ended_.requested()) co_return;
     if (!state) {
-        log::warning("a unit can't be watched at the moment",
-                     {{"unit", unit_->name}, {"error", state.error().message}});
+        if (!std::exchange(blind_, true))
+            log::warning("a unit can't be watched at the moment",
+                         {{"unit", unit_->name}, {"error", state.error().message}});
         co_return;
     }
+    blind_ = false;
     auto change = domain::compare(unit_->name, seen_, *state);
     const bool told = change.ended() && seen_ && *seen_ == *state;
     // On its way from one process to the next it is compared with the one before.

@@ -37,6 +37,7 @@ class UnitWatch {
     Millis at_least_;
     OnChange on_change_;
     std::optional<domain::UnitState> seen_;
+    bool blind_ = false;  // the last look saw nothing, which was said
     async::Event changed_;
     async::Subscription changes_;
     async::Cancel ended_;

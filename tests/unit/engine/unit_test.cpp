@@ -100,7 +100,7 @@ TEST(Unit, GoesBackWhereItEndsBeforeItIsHealthy) {
     EXPECT_EQ(end.failure.reason, Reason::exited);
     EXPECT_EQ(end.failure.stage, "verifying");
     EXPECT_EQ(end.failure.exit_code, 3);
-    EXPECT_THAT(end.failure.detail, HasSubstr("exited with code 3 before it was healthy"));
+    EXPECT_THAT(end.failure.detail, HasSubstr("exited with code 3, before it was healthy"));
     EXPECT_THAT(world.tail_of(id, "verify"), HasSubstr("out of cheese"));
     expect_live(world, 1);
 }
