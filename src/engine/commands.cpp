@@ -4,6 +4,7 @@
 #include "matching.hpp"
 
 #include <belay/base/log.hpp>
+#include <belay/domain/target.hpp>
 
 #include <fmt/format.h>
 

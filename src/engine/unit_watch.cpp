@@ -67,7 +67,7 @@ Task<void> UnitWatch::look() {
     }
     blind_ = false;
     auto change = domain::compare(unit_->name, seen_, *state);
-    const bool told = change.ended() && seen_ && *seen_ == *state;
+    const bool told = change.ended() && seen_ && seen_->same_end(*state);
     // On its way from one process to the next it is compared with the one before.
     if (state->up() || change.ended()) seen_ = std::move(*state);
     if (change.kind == domain::UnitChange::Kind::none || told) co_return;

@@ -37,7 +37,11 @@ struct UnitState {
     std::optional<Exit> ended;   // its last main process, where it has ended
 
     bool up() const { return active == "active" || active == "reloading"; }
-    bool operator==(const UnitState&) const = default;
+    // As far as an end of it is told by that, it is the same as before.
+    bool same_end(const UnitState& other) const {
+        return active == other.active && sub == other.sub && invocation == other.invocation &&
+               restarts == other.restarts;
+    }
 };
 
 // What became of it since it was looked at before.
