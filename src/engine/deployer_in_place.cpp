@@ -90,7 +90,7 @@ Task<domain::Event> Deployer::act_on_unit(RunSetPtr set, std::string stage_name)
         auto end = state ? domain::compare(plan.name, {}, *state) : domain::UnitChange{};
         if (end.ended()) {
             if (end.failure.reason == Reason::oom) event.failure.reason = Reason::oom;
-            event.failure.detail += ": " + with_hint(end.failure, plan).detail;
+            event.failure.detail += ": " + with_hint(end.failure, app_.name, plan).detail;
             event.failure.exit_code = end.failure.exit_code;
             event.failure.signal = end.failure.signal;
         }

@@ -28,6 +28,7 @@ std::string end_of(std::string text, std::size_t most) {
 UnitWatch::UnitWatch(Services& services, const domain::Manifest& manifest, Millis at_least,
                      OnChange on_change)
     : services_(services),
+      app_(manifest.app),
       unit_(manifest.unit),
       at_least_(at_least),
       on_change_(std::move(on_change)),
@@ -71,18 +72,20 @@ Task<void> UnitWatch::look() {
     // On its way from one process to the next it is compared with the one before.
     if (state->up() || change.ended()) seen_ = std::move(*state);
     if (change.kind == domain::UnitChange::Kind::none || told) co_return;
-    change.failure = with_hint(std::move(change.failure), *unit_);
+    change.failure = with_hint(std::move(change.failure), app_, *unit_);
     on_change_(change);
 }
 
-domain::Failure with_hint(domain::Failure failure, const domain::UnitPlan& unit) {
+domain::Failure with_hint(domain::Failure failure, const std::string& app,
+                          const domain::UnitPlan& unit) {
     const bool closed =
         failure.exit_code == domain::kExitDirectory || failure.exit_code == domain::kExitExec;
+    // systemd takes groups that have a name alone.
     if (closed && unit.gid > 0)
         failure.detail += fmt::format(
-            " (SupplementaryGroups={} in {} makes the app's releases "
-            "readable to it)",
-            unit.gid, unit.name);
+            " (group {0} may read this app's releases: groupadd --gid {0} belay-{1}, and "
+            "SupplementaryGroups=belay-{1} in {2})",
+            unit.gid, app, unit.name);
     return failure;
 }
 

@@ -33,6 +33,7 @@ class UnitWatch {
     Task<void> run();
 
     Services& services_;
+    std::string app_;
     std::optional<domain::UnitPlan> unit_;
     Millis at_least_;
     OnChange on_change_;
@@ -45,7 +46,8 @@ class UnitWatch {
 };
 
 // What a release can't know of its unit's failure, but we can: the group that may read it.
-domain::Failure with_hint(domain::Failure failure, const domain::UnitPlan& unit);
+domain::Failure with_hint(domain::Failure failure, const std::string& app,
+                          const domain::UnitPlan& unit);
 
 // The last lines that the release's unit wrote since its release went live, its secrets masked;
 // empty where it has none, or where the journal can't be read.

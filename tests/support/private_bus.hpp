@@ -43,7 +43,7 @@ class PrivateBus {
     <allow receive_type="method_return"/>
     <allow receive_type="error"/>
     <allow receive_type="signal"/>
-    <deny send_destination="org.freedesktop.DBus" send_member="GetConnectionUnixUser"/>
+    <deny send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus" send_member="GetConnectionUnixUser"/>
   </policy>
 </busconfig>)";
         std::string option = "--config-file=" + file;

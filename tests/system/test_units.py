@@ -105,7 +105,8 @@ class Units(test_server.OnServer):
     def let_in(self):
         """docs/operations.md: the group that may read the app's releases."""
         group = self.box.run("stat", "-c", "%g", "/var/lib/belay/releases/store").stdout.strip()
-        self.box.write("/etc/systemd/system/store.service.d/belay.conf", f"[Service]\nSupplementaryGroups={group}\n")
+        self.box.run("groupadd", "--gid", group, "belay-store")
+        self.box.write("/etc/systemd/system/store.service.d/belay.conf", "[Service]\nSupplementaryGroups=belay-store\n")
         self.box.run("systemctl", "daemon-reload")
         return group
 
@@ -115,7 +116,7 @@ class Units(test_server.OnServer):
         first = self.wait_end(wait_for("the first deployment", lambda: self.newest("store"))["id"])
         group = self.let_in()
         self.assertEqual((first["state"], first["exit_code"]), ("failed", 200), json.dumps(first, indent=1))
-        self.assertIn(f"SupplementaryGroups={group}", first["detail"])
+        self.assertIn(f"groupadd --gid {group} belay-store, and SupplementaryGroups=belay-store in store.service", first["detail"])
         self.assertFalse(os.path.lexists(self.box.root + self.current))
         again = self.wait_end(self.json("deploy", "store", "--force")["deployment"])
         self.assertEqual(again["state"], "healthy", json.dumps(again, indent=1) + self.box.log())

@@ -76,6 +76,8 @@ TEST(Unit, GoesBackWhereItDoesNotComeUp) {
     world.machine.unstartable_commits = {commit('b')};
     auto id = world.push('b').deployment;
     ASSERT_TRUE(world.reaches(id, State::switching));
+    auto later = world.timers.steady_now() + Millis{5};
+    world.run_until([&] { return world.timers.steady_now() >= later; });
     world.says("cannot find its database");
     auto end = world.end_of(id);
     EXPECT_EQ(end.state, State::rolled_back);
