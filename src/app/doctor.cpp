@@ -1,5 +1,7 @@
 #include "doctor.hpp"
 
+#include "unit_findings.hpp"
+
 #include <belay/cli/cli.hpp>
 #include <belay/config/paths.hpp>
 #include <belay/config/source.hpp>
@@ -140,6 +142,13 @@ Findings ports(const Examined& it) {
     return all;
 }
 
+Findings app_units(const Examined& it) {
+    std::vector<domain::AppConfig> apps;
+    for (auto& app : config::make_source(it.config_path)->load().apps)
+        if (app.config) apps.push_back(std::move(*app.config));
+    return unit_findings(apps, it.server.state);
+}
+
 Findings secrets(const Examined& it) {
     std::error_code failure;
     if (!fs::exists(it.beside.secrets, failure)) return {};
@@ -174,7 +183,7 @@ Findings host_keys(const Examined& it) {
 }
 
 // In the order in which they are shown.
-constexpr std::array kChecks{configuration, daemon, units, ports, secrets, host_keys};
+constexpr std::array kChecks{configuration, daemon, units, app_units, ports, secrets, host_keys};
 
 const char* word(Level level) {
     return level == Level::good ? "ok" : level == Level::warning ? "warning" : "error";

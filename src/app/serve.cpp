@@ -20,6 +20,7 @@
 #include <belay/proxy/control_client.hpp>
 #include <belay/release/releases.hpp>
 #include <belay/runtime/process_runtime.hpp>
+#include <belay/runtime/system_units.hpp>
 #include <belay/stage/child_stages.hpp>
 #include <belay/sys/files.hpp>
 #include <belay/sys/instance_lock.hpp>
@@ -162,6 +163,7 @@ class Daemon {
                                             server_.uids.first, server_.uids.last})),
           releases_(release::make_releases({server_.state})),
           prober_(health::make_prober(loop_.get_executor(), *timers_, shim_)),
+          units_(runtime::make_system_units(loop_.get_executor(), *timers_)),
           care_(loop_.get_executor(), *timers_, server_.state,
                 [this](std::string why) { tasks_.spawn("again", begin_again(std::move(why))); }),
           log_bounds_(loop_.get_executor(), *timers_, server_.state),
@@ -207,6 +209,7 @@ class Daemon {
                 *runtime_,
                 traffic_,
                 *prober_,
+                *units_,
                 *config_,
                 notifier_.get(),
                 &forge::forge_directory()};
@@ -486,6 +489,7 @@ class Daemon {
     std::unique_ptr<ports::Stages> stages_;
     std::unique_ptr<ports::Releases> releases_;
     std::unique_ptr<ports::Prober> prober_;
+    std::unique_ptr<ports::Units> units_;
     DatabaseCare care_;
     LogBounds log_bounds_;
     std::unique_ptr<notify::Notifier> notifier_;

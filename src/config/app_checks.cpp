@@ -4,6 +4,8 @@
 #include "config/grammar.hpp"
 #include "config/nearest.hpp"
 
+#include <belay/domain/target.hpp>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -121,6 +123,30 @@ void check_variables(Reading& reading, const AppConfig& app, const AppContext& c
                                            key));
 }
 
+// Belay neither starts what answers nor hands requests on to it.
+void check_in_place(Reading& reading, const AppConfig& app) {
+    const std::string kind(to_string(app.target));
+    const bool systemd_knows = app.target == Target::unit && app.health.type == "none";
+    if (!app.health.path.empty())
+        reading.error_at("health.path",
+                         fmt::format("a [{}] has no port of Belay's; write the whole "
+                                     "address: url = \"http://127.0.0.1:9000{}\"",
+                                     kind, app.health.path));
+    else if (app.health.url.empty() && app.health.run.empty() && !systemd_knows)
+        reading.error_at(kind,
+                         fmt::format("needs a health check of its own: [health] url = "
+                                     "\"http://127.0.0.1:9000/up\" or type = \"exec\"{}",
+                                     app.target == Target::unit
+                                         ? ", or type = \"none\": it is healthy that stays active"
+                                         : ""));
+    for (const auto* path : {"traffic.hosts", "traffic.listen"})
+        if (auto given = reading.given(path); given && given->source != Source::server)
+            reading.error_at(path,
+                             fmt::format("the traffic of a [{}] does not come through Belay's "
+                                         "proxy: whoever serves `current` listens for it",
+                                         kind));
+}
+
 void check_target(Reading& reading, const AppConfig& app) {
     if (app.target == Target::service) {
         for (const auto& process : app.processes) {
@@ -148,20 +174,7 @@ void check_target(Reading& reading, const AppConfig& app) {
                            "a gap at each switch is up to the command; nothing runs beside the old "
                            "release, so neither a way "
                            "back without restart nor zero failed requests can be promised");
-        if (!app.health.path.empty())
-            reading.error_at("health.path",
-                             fmt::format("a [command] has no port of Belay's; write the whole "
-                                         "address: url = \"http://127.0.0.1:9000{}\"",
-                                         app.health.path));
-        else if (app.health.url.empty() && app.health.run.empty())
-            reading.error_at("command",
-                             "needs a health check of its own: [health] url = "
-                             "\"http://127.0.0.1:9000/up\" or type = \"exec\"");
-        for (const auto* path : {"traffic.hosts", "traffic.listen"})
-            if (auto given = reading.given(path); given && given->source != Source::server)
-                reading.error_at(path,
-                                 "the traffic of a [command] does not come through Belay's proxy: "
-                                 "whoever serves `current` listens for it");
+        check_in_place(reading, app);
     }
     if (app.target == Target::unit) {
         needed("unit.name", app.unit_name.empty(), "the systemd unit, such as \"shop.service\"");
@@ -169,6 +182,7 @@ void check_target(Reading& reading, const AppConfig& app) {
             reading.warning_at(
                 "unit",
                 "a gap at each switch: the unit is restarted; action = \"reload\" where it can");
+        check_in_place(reading, app);
     }
     if (app.target == Target::static_files)
         needed("static.root", app.static_root.empty(),

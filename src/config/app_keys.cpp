@@ -6,6 +6,8 @@
 #include "config/steps.hpp"
 #include "config/tables.hpp"
 
+#include <belay/domain/unit.hpp>
+
 namespace belay::config {
 namespace {
 
@@ -237,10 +239,11 @@ Keys<Keep> keep_keys() {
 
 Keys<AppConfig> unit_keys() {
     return {
-        key("name", text_kind("a unit", "\"shop.service\"", check_text), &AppConfig::unit_name,
-            "needed: an existing systemd unit"),
+        key("name", text_kind("a unit", "\"shop.service\"", domain::check_unit_name),
+            &AppConfig::unit_name, "needed: an existing systemd service"),
         key("action", choice({"restart", "reload"}), &AppConfig::unit_action,
-            "after `current` was flipped"),
+            "after `current` was flipped; `reload` needs ExecReload= in the unit, and starts one "
+            "that does not run"),
     };
 }
 
@@ -314,9 +317,8 @@ Keys<AppConfig> make_app_keys() {
         part("command", command_keys(), &AppConfig::command,
              "instead of [service]: `current` is flipped, then this runs; on failure back again"),
         group("unit", unit_keys(),
-              "instead of [service]: a systemd unit, `current` flipped, restarted or reloaded, "
-              "watched",
-              target_later("unit")),
+              "instead of [service]: a systemd unit of yours, restarted or reloaded after "
+              "`current` was flipped, and watched"),
         group("static", static_keys(), "instead of [service]: files served by the proxy",
               target_later("static")),
         part("health", health_keys(), &AppConfig::health, "when a release counts as healthy"),

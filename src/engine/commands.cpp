@@ -4,6 +4,7 @@
 #include "matching.hpp"
 
 #include <belay/base/log.hpp>
+#include <belay/domain/target.hpp>
 
 #include <fmt/format.h>
 
@@ -83,7 +84,11 @@ Task<Result<Accepted>> EngineCore::restart_release(AppContext& app, ReleaseNumbe
                         fmt::format("release {} is of the time when {} was {}: it can't take over "
                                     "from what is live",
                                     release, app.name,
-                                    (*manifest)->in_place() ? "a [command]" : "a [service]")};
+                                    fmt::format("a [{}]", to_string((*manifest)->target())))};
+    if (manifest && *manifest && (*manifest)->unit) {
+        auto usable = co_await check_unit(services_, *(*manifest)->unit, Ask::usable_by_us);
+        if (!usable) co_return usable.error();
+    }
     auto queued = co_await enqueue(app, std::move(deployment), std::move(more));
     if (!queued) co_return queued.error();
     co_return Accepted{*queued, {}};
@@ -274,12 +279,14 @@ Task<Result<void>> EngineCore::stop(std::string name, std::string by) {
     if (!found) co_return found.error();
     auto& app = **found;
     if (!app.live) co_return Error{Errc::conflict, fmt::format("{} has nothing running", name)};
-    if (app.live->manifest.in_place())
-        co_return Error{Errc::conflict,
-                        fmt::format("{} is a [command]: what runs of it was started "
-                                    "elsewhere and is stopped there; `belay hold "
-                                    "{}` keeps pushes from being deployed",
-                                    name, name)};
+    const auto& manifest = app.live->manifest;
+    if (manifest.in_place())
+        co_return Error{
+            Errc::conflict,
+            fmt::format("{} is a [{}]: what runs of it was started elsewhere and is stopped "
+                        "there{}; `belay hold {}` keeps pushes from being deployed",
+                        name, to_string(manifest.target()),
+                        manifest.unit ? ": systemctl stop " + manifest.unit->name : "", name)};
     app.record.stopped = true;
     ++app.record.epoch;
     std::vector<ports::Write> writes;

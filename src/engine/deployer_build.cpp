@@ -60,6 +60,8 @@ Task<domain::Event> Deployer::fetch_and_export() {
     const auto& config = *active().config;
     if (auto room = world().releases.check_free(services_.server.disk_reserve); !room)
         co_return failed(Reason::disk_full, room.error().message);
+    auto problem = co_await unit_problem(Ask::usable);
+    if (problem) co_return *problem;
     auto leftovers = co_await world().stages.wait_for_leftovers(app_.name);
     if (!leftovers) co_return failed(Reason::internal, leftovers.error().message);
     auto users = users_of(app_, services_.options.separate_users);
@@ -277,6 +279,7 @@ domain::Manifest Deployer::manifest_of(const domain::AppConfig& config,
     if (config.target == domain::Target::command)
         manifest.command = domain::CommandPlan{domain::argv_of(config.command.run), users.run,
                                                users.run, config.command.timeout};
+    if (config.target == domain::Target::unit) manifest.unit = unit_plan(config, users);
     for (const auto& process : config.processes) {
         domain::ProcessPlan plan;
         plan.name = process.name;
@@ -311,6 +314,8 @@ Task<domain::Event> Deployer::seal_release() {
     auto users = users_of(app_, services_.options.separate_users);
     if (auto room = world().releases.check_free(services_.server.disk_reserve); !room)
         co_return failed(Reason::disk_full, room.error().message);
+    auto problem = co_await unit_problem(Ask::usable_by_us);
+    if (problem) co_return *problem;
     // Whatever a stage left running could still write.
     auto killed = co_await world().stages.kill_all(users.build);
     if (!killed) co_return failed(Reason::seal_failed, killed.error().message);

@@ -108,7 +108,12 @@ Task<domain::Event> Deployer::verify() {
         event = co_await verify_set(set);
     }
     stage.state = event.kind == Kind::failed ? StageState::failed : StageState::passed;
-    if (event.kind == Kind::failed) stage.tail = event.failure.detail;
+    if (event.kind == Kind::failed && set) {
+        auto tail = co_await unit_tail(services_, set->manifest, app_.live_release.live_since);
+        stage.tail = with_tail(event.failure.detail, std::move(tail));
+    } else if (event.kind == Kind::failed) {
+        stage.tail = event.failure.detail;
+    }
     stage.exit_code = event.failure.exit_code;
     stage.signal = event.failure.signal;
     close_stage(std::move(stage));
@@ -116,13 +121,31 @@ Task<domain::Event> Deployer::verify() {
     co_return event;
 }
 
+void Deployer::Outside::note(const domain::UnitChange& change) {
+    if (change.ended() && !ended)
+        ended = change.failure;
+    else
+        renewed = true;
+    changed.set();
+}
+
+Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
+    Outside outside;
+    UnitWatch unit(services_, set->manifest, set->manifest.health.interval,
+                   [&outside](const domain::UnitChange& change) { outside.note(change); });
+    co_await unit.start();
+    auto event = co_await judge_set(set, outside);
+    co_await unit.stop();
+    co_return event;
+}
+
 // Watches a set until each serving member passed its verification and the others stayed up for
 // min_healthy_time.
-Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
+Task<domain::Event> Deployer::judge_set(RunSetPtr set, Outside& outside) {
     const auto& health = set->manifest.health;
     auto& timers = world().timers;
     const auto began = timers.steady_now();
-    async::Event changed;
+    auto& changed = outside.changed;
     std::optional<Exit> last_exit;
     std::string ended;
     auto exits = services_.fleet.watch(*set, [&](const Member& member, const ports::RunInfo& info) {
@@ -154,9 +177,23 @@ Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
             put_exit(event.failure, last_exit);
             co_return event;
         }
+        if (outside.ended) {
+            auto event = failed(outside.ended->reason, {});
+            event.failure = *outside.ended;
+            event.failure.detail += ", before it was healthy";
+            event.failure.stage = to_string(deployment().state);
+            co_return event;
+        }
         if (active().step.requested())
             co_return failed(Reason::canceled, "stopped while it was verified");
         const auto round = timers.steady_now();
+        // What the process before has proven says nothing of this one.
+        if (std::exchange(outside.renewed, false)) {
+            first_pass.reset();
+            for (auto& one : judged)
+                one.verification.skip(Millis{0});
+        }
+        changed.reset();
         const auto unseen = stalled(due, round);
         if (unseen > Millis{0}) {
             log::warning("nobody looked for a while: its health is judged anew",
@@ -209,7 +246,7 @@ Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
             first_pass = began;
             all = now - began >= health.min_healthy_time;
         }
-        if (all && ended.empty()) {
+        if (all && ended.empty() && !outside.changed.is_set()) {
             active().excluded += std::chrono::duration_cast<Millis>(*first_pass - began);
             active().excluded += health.min_healthy_time;
             Event event;
@@ -439,16 +476,23 @@ Task<domain::Event> Deployer::bake() {
     auto& timers = world().timers;
     auto& monitor = *active().monitor;
     const auto& manifest = app_.live->manifest;
-    auto end = monitor.began() + manifest.traffic.bake;
-    auto rest = std::chrono::duration_cast<Millis>(end - timers.steady_now());
-    co_await timers.wait(monitor.tripped(), std::max(rest, Millis{0}), active().step);
+    while (!monitor.tripped().is_set() && !active().step.requested()) {
+        auto end = monitor.began() + manifest.traffic.bake;
+        auto rest = std::chrono::ceil<Millis>(end - timers.steady_now());
+        if (rest <= Millis{0}) break;
+        co_await timers.wait(monitor.tripped(), rest, active().step);
+    }
     // The last word is a probe at this very moment; one that fails waits for the verdict.
     while (!monitor.tripped().is_set() && !active().step.requested()) {
         const bool passes = co_await monitor.passes_now();
         if (passes) break;
         co_await timers.wait(monitor.tripped(), manifest.health.interval, active().step);
     }
-    if (monitor.tripped().is_set() || active().step.requested()) co_return left(tripped_or_asked());
+    if (monitor.tripped().is_set() || active().step.requested()) {
+        auto event = tripped_or_asked();
+        bake_tail_ = co_await unit_tail(services_, manifest, app_.live_release.live_since);
+        co_return left(std::move(event));
+    }
     auto stage = stage_row("bake");
     stage.state = StageState::passed;
     close_stage(std::move(stage));
@@ -480,7 +524,7 @@ void Deployer::close_bake() {
     auto stage = stage_row("bake");
     stage.state =
         event->failure.reason == Reason::canceled ? StageState::canceled : StageState::failed;
-    stage.tail = event->failure.detail;
+    stage.tail = with_tail(event->failure.detail, std::exchange(bake_tail_, {}));
     stage.exit_code = event->failure.exit_code;
     stage.signal = event->failure.signal;
     close_stage(std::move(stage));

@@ -5,6 +5,7 @@
 
 #include <belay/async/task_group.hpp>
 #include <belay/base/log.hpp>
+#include <belay/domain/target.hpp>
 
 #include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
@@ -108,7 +109,7 @@ RunSetPtr Fleet::make(const domain::Manifest& manifest) {
         }
     if (manifest.in_place()) {
         Member outside;
-        outside.process = "command";
+        outside.process = to_string(manifest.target());
         outside.serves = true;
         outside.started = true;
         set->started = timers_.steady_now();

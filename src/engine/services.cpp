@@ -3,6 +3,8 @@
 #include "bake_monitor.hpp"
 #include "environment.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace belay::engine {
@@ -12,15 +14,25 @@ namespace {
 constexpr Millis kFirstPasses{100};  // between the tries
 
 // That it runs is all that is known of it.
-domain::Probe probe_of_none(Services& services, const Member& member) {
+Task<domain::Probe> probe_of_none(Services& services, RunSetPtr set, std::size_t index) {
+    const auto& member = set->members[index];
     domain::Probe probe;
     probe.at = services.now();
     probe.target = "none";
-    if (!member.ours()) return probe;
-    auto info = services.world.runtime.info(member.run_id);
-    if (!info || info->state != ports::RunState::running)
-        probe.error = member.process + " does not run";
-    return probe;
+    if (set->manifest.unit) {
+        const auto& name = set->manifest.unit->name;
+        probe.target = name;
+        auto state = co_await services.world.units.state(name);
+        if (!state)
+            probe.error = state.error().message;
+        else if (!state->up())
+            probe.error = fmt::format("{} is {} ({})", name, state->active, state->sub);
+    } else if (member.ours()) {
+        auto info = services.world.runtime.info(member.run_id);
+        if (!info || info->state != ports::RunState::running)
+            probe.error = member.process + " does not run";
+    }
+    co_return probe;
 }
 
 // The command runs where the release is, as its user and with its environment.
@@ -44,6 +56,9 @@ Task<Result<ports::ProbeProgram>> program_of(Services& services, RunSetPtr set, 
     } else if (manifest.command) {
         uid = manifest.command->uid;
         gid = manifest.command->gid;
+    } else if (manifest.unit) {
+        uid = manifest.unit->uid;
+        gid = manifest.unit->gid;
     }
     if (uid >= 0) program.user = User{static_cast<uid_t>(uid), static_cast<gid_t>(gid), {}};
     co_return program;
@@ -108,7 +123,7 @@ Task<domain::Probe> probe_member(Services& services, RunSetPtr set, std::size_t 
                                  async::Cancel cancel) {
     const auto& manifest = set->manifest;
     const auto& type = manifest.health.type;
-    if (type == "none") co_return probe_of_none(services, set->members[index]);
+    if (type == "none") co_return co_await probe_of_none(services, set, index);
     ports::ProbeTarget target;
     if (type == "exec") {
         auto program = co_await program_of(services, set, index);

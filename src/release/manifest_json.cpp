@@ -58,6 +58,14 @@ void describe(Archive& at, CommandPlan& command) {
 }
 
 template <class Archive>
+void describe(Archive& at, UnitPlan& unit) {
+    at("name", unit.name);
+    at("action", unit.action);
+    at("uid", unit.uid);
+    at("gid", unit.gid);
+}
+
+template <class Archive>
 void describe(Archive& at, StatusRange& range) {
     at("first", range.first);
     at("last", range.last);
@@ -128,6 +136,7 @@ void describe(Archive& at, Manifest& manifest) {
     at("files", manifest.files);
     at("processes", manifest.processes);
     at("command", manifest.command);
+    at("unit", manifest.unit);
     at("secrets", manifest.secrets);
     at("health", manifest.health);
     at("route", manifest.route);

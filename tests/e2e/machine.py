@@ -238,7 +238,7 @@ listen = ["127.0.0.1:{self.proxy_port}"]
         os.chmod(file.name, 0o600)
         path = os.path.join(self.folder, f"etc/apps/{name}.toml")
         body = f'repo = "{repo}"\npoll = "off"\n{text}'
-        if not any(target in text for target in ("[service]", "[service.", "[command]")):
+        if not any(target in text for target in ("[service]", "[service.", "[command]", "[unit]")):
             body += '\n[service]\nrun = ["/usr/bin/python3", "app.py"]\nstop_timeout = "5s"\n'
         with open(path, "w") as file:
             file.write(body + windows)

@@ -2,6 +2,7 @@
 // all outlive the daemon.
 #pragma once
 
+#include <belay/domain/unit.hpp>
 #include <belay/engine/engine.hpp>
 #include <belay/ports/tag_order.hpp>
 
@@ -66,7 +67,16 @@ struct FakeMachine {
     std::set<ReleaseNumber> damaged;   // are not what was sealed any more
     std::set<ReleaseNumber> unlisted;  // whose manifest's file is gone
     std::optional<Error> live_error;   // live/APP.json can't be changed
-    ReleaseNumber in_place = 0;        // what a command made live, of what `current` was by then
+    // What a command or a unit made live, of what `current` was by then.
+    ReleaseNumber in_place = 0;
+
+    // systemd and the unit of the app
+    domain::UnitState unit{"loaded", "inactive", "dead", "success", true, false, 0, 0, "", {}};
+    std::optional<Error> systemd_error;                         // it can't be asked
+    std::optional<Error> unit_refusal;                          // the daemon may not act on it
+    std::set<std::string> unstartable_commits;                  // their unit does not come up
+    std::vector<std::string> acts;                              // "restart 2", "reload 3"
+    std::vector<std::pair<std::int64_t, std::string>> journal;  // of the unit: when, line
 
     // processes: what their program does is decided by the release's commit
     struct Process {
@@ -471,6 +481,7 @@ class FakeProber : public ports::Prober {
         probe.refused = true;
         if (auto found = machine_.manifests.find(machine_.in_place);
             !target.health.url.empty() && found != machine_.manifests.end()) {
+            if (found->second.unit && !machine_.unit.up()) co_return probe;
             probe.refused = false;
             probe.error = machine_.sick_commits.contains(found->second.commit) ? "status 500" : "";
             co_return probe;

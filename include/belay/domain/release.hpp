@@ -105,6 +105,16 @@ struct CommandPlan {
     bool operator==(const CommandPlan&) const = default;
 };
 
+// What makes a release of a [unit] live, after `current` was pointed at it.
+struct UnitPlan {
+    std::string name;                // "shop.service"
+    std::string action = "restart";  // or "reload"
+    int uid = -1;                    // of probes of type exec; -1: as the daemon
+    int gid = -1;
+
+    bool operator==(const UnitPlan&) const = default;
+};
+
 // How the proxy shows it.
 struct RoutePlan {
     std::vector<std::string> hosts;
@@ -116,7 +126,7 @@ struct RoutePlan {
 };
 
 // The highest that this version knows.
-inline constexpr int kManifestSchema = 2;
+inline constexpr int kManifestSchema = 3;
 
 // releases/APP/NUMBER.json without its file list.
 struct Manifest {
@@ -134,16 +144,20 @@ struct Manifest {
     std::int64_t files = 0;
     std::vector<ProcessPlan> processes;
     std::optional<CommandPlan> command;  // of a [command], which has no processes
+    std::optional<UnitPlan> unit;        // of a [unit], which has none either
     std::vector<std::string> secrets;    // variables whose values are never to be shown
     Health health;
     RoutePlan route;
     Traffic traffic;
 
     // Its processes are not Belay's: it is made live in the place of the one before.
-    bool in_place() const { return command.has_value(); }
+    bool in_place() const { return command || unit; }
+    Target target() const {
+        return command ? Target::command : unit ? Target::unit : Target::service;
+    }
     // The lowest schema that can carry it: a Belay that does not know of releases without processes
     // has to leave them alone.
-    int needed_schema() const { return in_place() ? 2 : 1; }
+    int needed_schema() const { return unit ? 3 : command ? 2 : 1; }
     bool operator==(const Manifest&) const = default;
 };
 

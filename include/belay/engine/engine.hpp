@@ -14,6 +14,7 @@
 #include <belay/ports/stages.hpp>
 #include <belay/ports/store.hpp>
 #include <belay/ports/traffic.hpp>
+#include <belay/ports/units.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -34,6 +35,7 @@ struct World {
     ports::Runtime& runtime;
     ports::Traffic& traffic;
     ports::Prober& prober;
+    ports::Units& units;
     ports::ConfigSource& config;
     ports::Outbox* outbox = nullptr;                       // null: nobody is told of anything
     const ports::ForgeDirectory* status_forges = nullptr;  // null: no forge is told of commits

@@ -405,11 +405,31 @@ const std::vector<Case> kTargets{
      {"shop.toml:4:11: warning: service.overlap: a gap at each switch: the old web stops before "
       "the new web starts"}},
     {"repo = \"https://a.example/b\"\n[unit]\nname = \"shop.service\"\n",
-     {"shop.toml:2:1: warning: unit: not in effect yet: apps with [unit] come with a later "
-      "version; this one is not deployed until "
-      "then",
-      "shop.toml:2:1: warning: unit: a gap at each switch: the unit is restarted; action = "
-      "\"reload\" where it can"}},
+     {"shop.toml:2:1: warning: unit: a gap at each switch: the unit is restarted; action = "
+      "\"reload\" where it can",
+      "shop.toml:2:1: unit: needs a health check of its own: [health] url = "
+      "\"http://127.0.0.1:9000/up\" or type = \"exec\", or type = \"none\": it is healthy that "
+      "stays active"}},
+    {"repo = \"https://a.example/b\"\n[unit]\nname = \"shop.service\"\naction = "
+     "\"reload\"\n[health]\ntype = \"none\"\n",
+     {}},
+    {"repo = \"https://a.example/b\"\n[unit]\naction = \"reload\"\n[health]\nurl = "
+     "\"tcp://127.0.0.1:9000\"\n",
+     {"shop.toml:2:1: unit.name: is missing: the systemd unit, such as \"shop.service\""}},
+    {"repo = \"https://a.example/b\"\n[unit]\nname = \"shop\"\naction = \"reload\"\n[health]\npath "
+     "= \"/up\"\n[traffic]\nlisten = [\":80\"]\n",
+     {"shop.toml:3:8: unit.name: \"shop\" names no kind of unit: write \"shop.service\"",
+      "shop.toml:6:8: health.path: a [unit] has no port of Belay's; write the whole address: url "
+      "= \"http://127.0.0.1:9000/up\"",
+      "shop.toml:8:10: traffic.listen: the traffic of a [unit] does not come through Belay's "
+      "proxy: whoever serves `current` listens for it"}},
+    {"repo = \"https://a.example/b\"\n[unit]\nname = \"shop.socket\"\naction = "
+     "\"reload\"\n[health]\ntype = \"none\"\n",
+     {"shop.toml:3:8: unit.name: \"shop.socket\" is no service: its name ends in .service"}},
+    {"repo = \"https://a.example/b\"\n[unit]\nname = \"belay.service\"\naction = "
+     "\"reload\"\n[health]\ntype = \"none\"\n",
+     {"shop.toml:3:8: unit.name: \"belay.service\" is Belay itself, which does not deploy "
+      "itself"}},
     {"repo = \"https://a.example/b\"\n[command]\nrun = \"make install\"\n[health]\nurl = "
      "\"http://127.0.0.1:9000/up\"\n",
      {"shop.toml:2:1: warning: command: a gap at each switch is up to the command; nothing runs "

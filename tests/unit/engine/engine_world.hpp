@@ -6,6 +6,7 @@
 #include "fakes/fake_outbox.hpp"
 #include "fakes/fake_store.hpp"
 #include "fakes/fake_timers.hpp"
+#include "fakes/fake_units.hpp"
 
 #include <belay/engine/engine.hpp>
 
@@ -73,6 +74,7 @@ class EngineWorld {
         runtime = std::make_unique<FakeRuntime>(machine, timers);
         traffic = std::make_unique<FakeTraffic>(machine);
         prober = std::make_unique<FakeProber>(machine);
+        units = std::make_unique<FakeUnits>(machine, timers);
         store = std::make_unique<FakeStore>(disk);
         engine::World world{loop->get_executor(),
                             timers,
@@ -82,6 +84,7 @@ class EngineWorld {
                             *runtime,
                             *traffic,
                             *prober,
+                            *units,
                             config,
                             &outbox,
                             status_forges};
@@ -182,6 +185,7 @@ class EngineWorld {
     std::unique_ptr<FakeRuntime> runtime;
     std::unique_ptr<FakeTraffic> traffic;
     std::unique_ptr<FakeProber> prober;
+    std::unique_ptr<FakeUnits> units;
     std::unique_ptr<FakeStore> store;
     std::unique_ptr<engine::Engine> engine;
 

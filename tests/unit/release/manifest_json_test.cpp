@@ -39,6 +39,7 @@ domain::Manifest full_manifest() {
     manifest.files = 20'000;
     manifest.processes = {process, process};
     manifest.command = domain::CommandPlan{{"make", "install"}, 52002, 52003, Millis{4321}};
+    manifest.unit = domain::UnitPlan{"shop.service", "reload", 52002, 52003};
     manifest.secrets = {"TOKEN"};
     manifest.health.type = "http";
     manifest.health.path = "/up";
@@ -118,6 +119,9 @@ TEST(ManifestJson, IsNotForAnOlderBelayWhereThereAreNoProcesses) {
     EXPECT_EQ(manifest.needed_schema(), 1);
     manifest.command.emplace();
     EXPECT_EQ(manifest.needed_schema(), 2);
+    manifest.command.reset();
+    manifest.unit.emplace();
+    EXPECT_EQ(manifest.needed_schema(), 3);
 }
 
 TEST(ManifestJson, RefusesATornFileAndWrongTypes) {
