@@ -3,6 +3,7 @@
 #include "doctor.hpp"
 #include "hook_test.hpp"
 #include "init.hpp"
+#include "limits.hpp"
 #include "serve.hpp"
 
 #include <belay/config/paths.hpp>
@@ -28,8 +29,20 @@ std::string config_path_of(const std::string& config) {
                           : std::filesystem::absolute(config).string();
 }
 
+config::Surroundings surroundings_with_limits() {
+    auto surroundings = config::current_surroundings();
+    // Root's daemon has more than we would get.
+    if (!surroundings.root() && std::filesystem::exists("/lib/systemd/system/belay.service"))
+        return surroundings;
+    const auto support = sys::Cgroups::examine(group_place("check", surroundings));
+    surroundings.lacking_limits = unenforced_keys(support, surroundings);
+    surroundings.why_lacking = support.why + "; " + support.cure;
+    return surroundings;
+}
+
 int check(const cli::CheckOptions& options) {
-    auto complaints = config::check(config_path_of(options.config), options.files);
+    auto complaints =
+        config::check(config_path_of(options.config), options.files, surroundings_with_limits());
     const auto errors = std::count_if(complaints.begin(), complaints.end(),
                                       [](const ports::Complaint& one) { return !one.warning; });
     if (options.json) {

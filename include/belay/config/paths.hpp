@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <sys/types.h>
+#include <vector>
 
 namespace belay::config {
 
@@ -17,6 +18,9 @@ struct Surroundings {
     std::string user;  // its name, or its number where it has none
     std::string home;
     std::map<std::string, std::string> variables;
+    // Which of limits' keys have no effect on this machine, and why; asked for by check() alone.
+    std::vector<std::string> lacking_limits;
+    std::string why_lacking;
 
     bool root() const { return uid == 0; }
     // Empty where it isn't set.

@@ -1,3 +1,4 @@
+#include "support/control_groups.hpp"
 #include "support/eventually.hpp"
 #include "support/run_task.hpp"
 #include "support/temp_directory.hpp"
@@ -42,10 +43,12 @@ class Stages : public ::testing::Test {
     }
 
     test::TempDirectory directory;
+    test::ControlGroups groups;  // as far as the machine has them
     fs::path work = directory.path() / "work";
     boost::asio::io_context loop{1};
     std::unique_ptr<async::Timers> timers = async::make_timers(loop.get_executor());
-    ChildStagesOptions options{STAGE_WORKER_PATH, BELAY_SHIM_PATH, directory / "locks"};
+    ChildStagesOptions options{
+        STAGE_WORKER_PATH, BELAY_SHIM_PATH, directory / "locks", 52'000, 59'999, *groups};
     std::unique_ptr<ports::Stages> stages =
         make_child_stages(loop.get_executor(), *timers, options);
     async::Cancel cancel;
@@ -447,6 +450,91 @@ TEST_F(Stages, KillsAllOfAUid) {
     int status = 0;
     ASSERT_EQ(::waitpid(stray, &status, 0), stray);
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+// Wants 256 MiB and no more, should nothing stop it.
+constexpr const char* kHog = "head -c 268435456 /dev/zero | tail -n 1 > /dev/null";
+
+TEST_F(Stages, ACommandOverItsMemoryIsOutOfMemoryAndNobodyElse) {
+    NEEDS_LIMIT(groups, memory);
+    auto what = job(std::string(kHog) + " || exit 2");  // as make would
+    what.limits.memory = 48 << 20;
+    auto outcome = run(what);
+    EXPECT_EQ(outcome.verdict, Verdict::oom) << outcome.detail;
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_EQ(outcome.detail,
+              "out of memory: the kernel killed it (exit code 2; limits.memory is 48MiB)");
+    EXPECT_GT(outcome.peak_memory, 40 << 20);
+    EXPECT_LE(outcome.peak_memory, 49 << 20);
+    what.limits.memory = 512 << 20;
+    outcome = run(what);
+    EXPECT_EQ(outcome.verdict, Verdict::passed) << outcome.detail;
+    EXPECT_GT(outcome.peak_memory, 200 << 20);
+    // What the kernel killed elsewhere meanwhile is none of it.
+    auto apart = groups->make("run-other", {.memory = 48 << 20, .cpu = {}, .processes = {}});
+    ASSERT_TRUE(apart);
+    std::string join;
+    for (const auto& place : apart->directories())
+        join += "echo $$ > " + place + "/cgroup.procs; ";
+    EXPECT_EQ(run("(" + join + kHog + ") & wait $!; kill -KILL $$").verdict, Verdict::failed);
+    EXPECT_GE(apart->usage().oom_kills, 1u);
+    EXPECT_TRUE(groups->existing("stage-").empty());
+}
+
+TEST_F(Stages, AForkBombIsHeldAtItsLimitAndEnded) {
+    NEEDS_LIMIT(groups, processes);
+    auto what = job("bomb() { bomb | bomb & }; bomb; while :; do sleep 0.1; done");
+    what.limits.processes = 30;
+    what.timeout = Millis{1'500};
+    auto outcome = run(what);
+    EXPECT_TRUE(outcome.verdict == Verdict::timeout || outcome.verdict == Verdict::failed);
+    EXPECT_TRUE(groups->existing("stage-").empty()) << "nothing lives in it";
+    what = job("n=0; while [ $n -lt 100 ]; do sleep 100 & n=$((n + 1)); done");
+    what.limits.processes = 30;
+    outcome = run(what);
+    EXPECT_EQ(outcome.verdict, Verdict::failed);
+    EXPECT_NE(outcome.detail.find("more processes than limits.processes = 30"), std::string::npos)
+        << outcome.detail;
+}
+
+TEST_F(Stages, ACommandOverItsCpuWaitsForItsTurn) {
+    NEEDS_LIMIT(groups, cpu);
+    auto what = job("n=0; while [ $n -lt 3000000 ]; do n=$((n + 1)); done");
+    what.limits.cpu = 0.05;
+    async::Cancel enough;
+    async::Subscription next;
+    std::function<void()> look = [&] {
+        for (const auto& [name, group] : groups->existing("stage-"))
+            if (group.usage().throttled > 2) enough.request();
+        next = timers->after(Millis{20}, look);
+    };
+    look();
+    auto outcome = test::run_task(loop, stages->run(what, enough));
+    next.end();
+    ASSERT_TRUE(outcome) << outcome.error().message;
+    EXPECT_EQ(outcome->verdict, Verdict::canceled) << "it never had to wait: " << outcome->detail;
+}
+
+TEST_F(Stages, WhatAnEarlierDaemonLeftInAGroupIsEnded) {
+    if (!groups->support().groups) GTEST_SKIP() << groups->support().why;
+    auto left = groups->make("stage-shop.build.1-1", {});
+    auto others = groups->make("stage-shopping.build.1-1", {});
+    ASSERT_TRUE(left && others);
+    auto stray = ::fork();
+    if (stray == 0) {
+        for (const auto& place : left->directories())
+            std::ofstream(place + "/cgroup.procs") << "0";
+        ::execl("/bin/sleep", "sleep", "60", nullptr);
+        ::_exit(1);
+    }
+    ASSERT_TRUE(eventually([&] { return left->has_processes(); }));
+    auto waited = test::run_task(loop, stages->wait_for_leftovers("shop"));
+    ASSERT_TRUE(waited) << waited.error().message;
+    int status = 0;
+    ASSERT_EQ(::waitpid(stray, &status, 0), stray);
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    ASSERT_EQ(groups->existing("stage-").size(), 1u);
+    EXPECT_EQ(groups->existing("stage-")[0].first, "stage-shopping.build.1-1");
 }
 
 TEST_F(Stages, AWorkerThatDiesIsAnError) {
