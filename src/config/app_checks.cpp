@@ -3,6 +3,7 @@
 #include "config/files.hpp"
 #include "config/grammar.hpp"
 #include "config/nearest.hpp"
+#include "config/users.hpp"
 
 #include <fmt/format.h>
 
@@ -218,6 +219,7 @@ void check_app(Reading& reading, const AppConfig& app, const AppContext& context
         reading.error(*release, "release.run", "is missing: the command of the release");
     check_variables(reading, app, context);
     check_target(reading, app, context.surroundings);
+    check_users(reading, app, context);
     check_health(reading, app);
     check_traffic(reading, app, context);
     check_notify(reading, app, context.server);

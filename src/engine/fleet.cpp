@@ -2,6 +2,7 @@
 
 #include "environment.hpp"
 #include "run_end.hpp"
+#include "users.hpp"
 
 #include <belay/async/task_group.hpp>
 #include <belay/base/log.hpp>
@@ -163,8 +164,7 @@ Task<StartResult> Fleet::start_member(RunSetPtr set, std::size_t index, RestartP
     spec.env = std::move(*environment);
     add_instance(spec.env, plan.name, member.instance, member.port);
     spec.cwd = manifest.directory;
-    if (plan.uid >= 0)
-        spec.user = User{static_cast<uid_t>(plan.uid), static_cast<gid_t>(plan.gid), {}};
+    spec.user = user_of(plan);
     spec.resources = plan.limits;
     auto signal = parse_signal(plan.stop_signal);
     spec.stop.signal = signal ? *signal : SIGTERM;

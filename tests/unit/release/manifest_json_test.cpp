@@ -120,6 +120,18 @@ TEST(ManifestJson, IsNotForAnOlderBelayWhereThereAreNoProcesses) {
     EXPECT_EQ(manifest.needed_schema(), 2);
 }
 
+// It would start the app without the group by which it may read its release.
+TEST(ManifestJson, IsNotForAnOlderBelayWhereItsUserHasGroups) {
+    domain::Manifest manifest;
+    manifest.processes.emplace_back();
+    EXPECT_EQ(manifest.needed_schema(), 1);
+    manifest.processes.back().groups = {52002};
+    EXPECT_EQ(manifest.needed_schema(), 3);
+    auto back = decode_manifest(encode(manifest));
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ(back->processes.at(0).groups, std::vector<int>{52002});
+}
+
 TEST(ManifestJson, RefusesATornFileAndWrongTypes) {
     auto text = encode(full_manifest());
     EXPECT_EQ(decode_manifest(text.substr(0, text.size() / 2)).error().code, Errc::invalid);
