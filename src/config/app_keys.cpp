@@ -72,7 +72,8 @@ Keys<Step> step_keys() {
         part("limits", limit_keys(), &Step::limits,
              "of the step's process tree, by its control group"),
         key("user", user_kind(), &Step::user,
-            "`auto`: a uid of its own for this app's builds, from [limits] uids of belay.toml; or a "
+            "`auto`: a uid of its own for this app's builds, from [limits] uids of belay.toml; or "
+            "a "
             "user of this machine, the same in all steps, with its groups"),
     };
 }
@@ -85,7 +86,8 @@ Keys<Step> command_keys() {
         timeout_key(),
         env_key("besides [env]"),
         secrets_key("which of [secrets] it sees; none named: all; masked in every log"),
-        key("user", user_kind(), &Step::user, "`auto`: the app's own uid; or a user of this machine, with its groups"),
+        key("user", user_kind(), &Step::user,
+            "`auto`: the app's own uid; or a user of this machine, with its groups"),
     };
 }
 
@@ -352,7 +354,8 @@ const Keys<Process>& process_keys() {
         part("limits", limit_keys(), &Process::limits,
              "of one instance's process tree, by its control group"),
         key("user", user_kind(), &Process::user,
-            "`auto`: a uid of its own for this app, from [limits] uids of belay.toml; or a user of this "
+            "`auto`: a uid of its own for this app, from [limits] uids of belay.toml; or a user of "
+            "this "
             "machine, the same in all processes, with its groups"),
         key("socket_activation", boolean_kind(), &Process::socket_activation,
             "the private listening socket is handed over (LISTEN_FDS)",

@@ -68,7 +68,8 @@ class FileSource final : public ports::ConfigSource {
     }
 
     Result<User> user(const std::string& name) const override {
-        const auto& uids = last_valid_ ? last_valid_->config.uids : domain::PortRange{52'000, 59'999};
+        const auto& uids =
+            last_valid_ ? last_valid_->config.uids : domain::PortRange{52'000, 59'999};
         return user_for_app(name, surroundings_, uids);
     }
 

@@ -68,26 +68,31 @@ Result<User> user_for_app(const std::string& name, const Surroundings& surroundi
     auto wrong = [](std::string message) { return Error{Errc::invalid, std::move(message)}; };
     auto found = surroundings.find_user ? surroundings.find_user(name) : std::nullopt;
     if (!found)
-        return wrong(fmt::format("there is no user \"{0}\" on this machine: useradd --system {0}, or "
-                                 "write \"auto\" for one of the app's own",
-                                 name));
+        return wrong(
+            fmt::format("there is no user \"{0}\" on this machine: useradd --system {0}, or "
+                        "write \"auto\" for one of the app's own",
+                        name));
     if (found->uid == 0)
-        return wrong(fmt::format("\"{}\" has uid 0, and root never runs pushed code; write \"auto\" "
-                                 "or another user's name",
-                                 name));
+        return wrong(
+            fmt::format("\"{}\" has uid 0, and root never runs pushed code; write \"auto\" "
+                        "or another user's name",
+                        name));
     if (!surroundings.root() && found->uid == surroundings.uid) return *found;
     if (!surroundings.root())
-        return wrong(fmt::format("belay runs as {} and can't become \"{}\": run it as root, or write "
-                                 "\"auto\"",
-                                 surroundings.user, name));
+        return wrong(
+            fmt::format("belay runs as {} and can't become \"{}\": run it as root, or write "
+                        "\"auto\"",
+                        surroundings.user, name));
     if (auto proxy = surroundings.find_user(kProxyUser); proxy && proxy->uid == found->uid)
-        return wrong(fmt::format("\"{}\" is who Belay's own proxy runs as; write \"auto\" or another "
-                                 "user's name",
-                                 name));
+        return wrong(
+            fmt::format("\"{}\" is who Belay's own proxy runs as; write \"auto\" or another "
+                        "user's name",
+                        name));
     if (found->uid >= static_cast<uid_t>(uids.first) && found->uid <= static_cast<uid_t>(uids.last))
-        return wrong(fmt::format("\"{}\" has uid {}, which lies in [limits] uids = \"{}-{}\" of "
-                                 "belay.toml: those Belay gives to apps by itself",
-                                 name, found->uid, uids.first, uids.last));
+        return wrong(
+            fmt::format("\"{}\" has uid {}, which lies in [limits] uids = \"{}-{}\" of "
+                        "belay.toml: those Belay gives to apps by itself",
+                        name, found->uid, uids.first, uids.last));
     return *found;
 }
 
@@ -98,10 +103,12 @@ void check_users(Reading& reading, const AppConfig& app, const AppContext& conte
     for (const auto& [name, path] : names(reading, app))
         if (auto user = user_for_app(name, context.surroundings, context.server.uids); !user)
             reading.error_at(path, user.error().message);
-    if (app.build_user() == app.run_user() && app.build_user() != kAuto && context.surroundings.root())
-        reading.warning_at(builders(reading, app).front().path,
-                           "is who the release runs as, too: what a build executes can read the live "
-                           "release's secrets");
+    if (app.build_user() == app.run_user() && app.build_user() != kAuto &&
+        context.surroundings.root())
+        reading.warning_at(
+            builders(reading, app).front().path,
+            "is who the release runs as, too: what a build executes can read the live "
+            "release's secrets");
 }
 
 void check_users_together(const std::vector<AppPart>& apps, const Surroundings& surroundings) {
@@ -114,9 +121,10 @@ void check_users_together(const std::vector<AppPart>& apps, const Surroundings& 
             auto [first, is_new] = taken.try_emplace(user->uid, app.config->name);
             if (is_new || first->second == app.config->name) continue;
             app.reading->error_at(
-                path, fmt::format("\"{}\" is the user of the app {} already: each app needs one of its "
-                                  "own, as the same user can read the other's secrets",
-                                  name, first->second));
+                path,
+                fmt::format("\"{}\" is the user of the app {} already: each app needs one of its "
+                            "own, as the same user can read the other's secrets",
+                            name, first->second));
         }
 }
 

@@ -13,8 +13,8 @@ namespace belay::config {
 // belay-proxy.service runs as it.
 inline constexpr const char* kProxyUser = "belay-proxy";
 
-// Who the name stands for. Errc::invalid: nobody, root, Belay itself, one of `uids`, which Belay gives
-// away by itself, or somebody whom we can't become.
+// Who the name stands for. Errc::invalid: nobody, root, Belay itself, one of `uids`, which Belay
+// gives away by itself, or somebody whom we can't become.
 Result<User> user_for_app(const std::string& name, const Surroundings& surroundings,
                           const domain::PortRange& uids);
 

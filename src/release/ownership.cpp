@@ -17,7 +17,8 @@ Result<void> change_owner(int fd, int uid, int gid) {
 }  // namespace
 
 Result<void> Ownership::to_build(int fd) const {
-    return users_.separate() ? change_owner(fd, users_.build, users_.files_group()) : Result<void>();
+    return users_.separate() ? change_owner(fd, users_.build, users_.files_group())
+                             : Result<void>();
 }
 
 Result<void> Ownership::to_run(int fd) const {

@@ -455,10 +455,11 @@ Result<void> may_take(int directory, const std::string& path, const domain::AppU
         fs::is_empty(path, failure))
         return {};
     const auto app = fs::path(path).filename().string();
-    return Error{Errc::conflict,
-                 fmt::format("{0} holds files of uid {1}, as which the app ran before, and its user is "
-                             "uid {2} now: belay stop {3} && chown -R {2}:{4} {0}, then deploy it anew",
-                             path, owner, users.run, app, users.files_group())};
+    return Error{
+        Errc::conflict,
+        fmt::format("{0} holds files of uid {1}, as which the app ran before, and its user is "
+                    "uid {2} now: belay stop {3} && chown -R {2}:{4} {0}, then deploy it anew",
+                    path, owner, users.run, app, users.files_group())};
 }
 
 Result<std::string> DiskReleases::shared_now(const std::string& app,
@@ -502,7 +503,8 @@ Result<std::string> DiskReleases::home_now(const std::string& app, const std::st
     if (!users.separate()) return path;
     const auto user = kind == "build" ? users.builder() : users.runner();
     for (int fd : {home->get(), temporary->get()})
-        if (::fchown(fd, user.uid, user.gid) != 0) return errno_error(errno, "changing the owner of " + path);
+        if (::fchown(fd, user.uid, user.gid) != 0)
+            return errno_error(errno, "changing the owner of " + path);
     return path;
 }
 

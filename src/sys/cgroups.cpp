@@ -2,11 +2,11 @@
 #include "hierarchies.hpp"
 
 #include <belay/sys/cgroups.hpp>
+#include <belay/sys/files.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -27,7 +27,6 @@ constexpr int kMostOfAName = 50;
 constexpr Millis kPause{20};
 constexpr int kTries = 100;
 constexpr const char* kLeaf = ".daemon";
-constexpr std::array<std::string_view, 3> kControllers{"memory", "cpu", "pids"};
 
 // FNV-1a, as a path is too long for a directory's name and not free of '/'.
 std::string parent_name(std::string_view owner) {
@@ -40,30 +39,15 @@ std::string parent_name(std::string_view owner) {
 }
 
 bool lists(const std::string& file, std::string_view word) {
-    std::string text = " ";
-    if (std::FILE* opened = std::fopen(file.c_str(), "re"); opened != nullptr) {
-        std::array<char, 1024> buffer{};
-        text.append(buffer.data(), std::fread(buffer.data(), 1, buffer.size(), opened));
-        std::fclose(opened);
-    }
-    for (auto& character : text)
-        if (character == '\n') character = ' ';
+    auto content = read_file(file);
+    if (!content) return false;
+    auto text = " " + *content + " ";
+    std::replace(text.begin(), text.end(), '\n', ' ');
     return text.find(" " + std::string(word) + " ") != text.npos;
 }
 
-// Lets groups below have the controller. Success where they have it already.
-Result<void> enable(const std::string& directory, std::string_view controller,
-                    std::vector<std::pair<std::string, std::string>>& enabled) {
-    const auto file = directory + "/cgroup.subtree_control";
-    if (lists(file, controller)) return {};
-    auto written = write_control(file, "+" + std::string(controller));
-    if (written) enabled.emplace_back(file, controller);
-    return written;
-}
-
 bool alone_in(const std::string& directory) {
-    auto pids = read_processes(directory);
-    return pids == std::vector<pid_t>{::getpid()};
+    return read_processes(directory) == std::vector<pid_t>{::getpid()};
 }
 
 // A group that holds groups with controllers may hold no process itself: into one beside them.
@@ -98,6 +82,11 @@ Obstacle occupied(const std::string& directory) {
             "Delegate=yes belay serve"};
 }
 
+Obstacle not_there(const std::string& base) {
+    return {fmt::format("there is no {}", base),
+            fmt::format("systemctl start {}", fs::path(base).filename().string())};
+}
+
 const Obstacle kNoGroups{"no control groups are mounted here",
                          "mount /sys/fs/cgroup, as every init does"};
 
@@ -108,6 +97,105 @@ Obstacle no_controller(std::string_view controller, std::string_view where) {
                         controller)};
 }
 
+// Looks at what the machine has, and makes a directory of ours in each hierarchy of use.
+class Search {
+  public:
+    // `to_stay`: we are the daemon, and may leave the group that we are in for one beside.
+    Search(GroupPlace place, bool to_stay)
+        : place_(std::move(place)), to_stay_(to_stay), name_(parent_name(place_.owner)) {
+        for (const auto& hierarchy : hierarchies())
+            if (hierarchy.unified || hierarchy.has("memory") || hierarchy.has("cpu") ||
+                hierarchy.has("pids"))
+                look(hierarchy);
+    }
+
+    const std::vector<GroupTree>& trees() const { return trees_; }
+
+    GroupSupport support() const {
+        GroupSupport support;
+        support.groups = !trees_.empty();
+        if (support.groups) support.where = trees_.front().parent;
+        for (const auto& tree : trees_) {
+            support.memory = support.memory || tree.memory;
+            support.cpu = support.cpu || tree.cpu;
+            support.processes = support.processes || tree.processes;
+        }
+        const std::pair<const char*, bool> all[] = {
+            {"memory", support.memory}, {"cpu", support.cpu}, {"pids", support.processes}};
+        for (auto [controller, has] : all) {
+            if (has) continue;
+            auto found = obstacles_.find(controller);
+            const auto obstacle = found != obstacles_.end() ? found->second
+                                  : trees_.empty()          ? any_
+                                                   : no_controller(controller, support.where);
+            support.why = obstacle.why;
+            support.cure = obstacle.cure;
+            break;
+        }
+        return support;
+    }
+
+    // Takes back what was enabled above our own directories, once those are gone.
+    void undo() const {
+        for (const auto& [file, controller] : enabled_)
+            static_cast<void>(write_control(file, "-" + controller).has_value());
+    }
+
+  private:
+    void look(const Hierarchy& hierarchy) {
+        auto base = hierarchy.mount + (place_.base.empty() ? hierarchy.own : place_.base);
+        // Begun anew by execve(2) from the group that we moved into.
+        if (place_.base.empty() && base.ends_with("/" + name_ + kLeaf))
+            base.resize(base.rfind('/'));
+        GroupTree tree{base + "/" + name_, hierarchy.unified, false, false, false};
+        const bool made = ::mkdir(tree.parent.c_str(), 0755) == 0 || errno == EEXIST;
+        if (!made || ::access(tree.parent.c_str(), W_OK) != 0) {
+            any_ = !place_.base.empty() && errno == ENOENT ? not_there(base)
+                                                           : not_writable(base, errno);
+            for (const char* controller : {"memory", "cpu", "pids"})
+                if (hierarchy.unified || hierarchy.has(controller)) obstacles_[controller] = any_;
+            return;
+        }
+        tree.memory = has(hierarchy, base, tree.parent, "memory");
+        tree.cpu = has(hierarchy, base, tree.parent, "cpu");
+        tree.processes = has(hierarchy, base, tree.parent, "pids");
+        trees_.push_back(std::move(tree));
+    }
+
+    bool has(const Hierarchy& hierarchy, const std::string& base, const std::string& parent,
+             const char* controller) {
+        if (!hierarchy.unified) return hierarchy.has(controller);
+        if (!lists(base + "/cgroup.controllers", controller)) {
+            obstacles_.try_emplace(controller, no_controller(controller, hierarchy.mount));
+            return false;
+        }
+        bool enabled = enable(base, controller);
+        if (!enabled && to_stay_ && place_.base.empty() && alone_in(base) &&
+            move_into(parent + kLeaf))
+            enabled = enable(base, controller);
+        if (enabled && enable(parent, controller)) return true;
+        obstacles_[controller] = occupied(base);
+        return false;
+    }
+
+    // Lets groups below have the controller. True where they have it already.
+    bool enable(const std::string& directory, const char* controller) {
+        const auto file = directory + "/cgroup.subtree_control";
+        if (lists(file, controller)) return true;
+        if (!write_control(file, std::string("+") + controller)) return false;
+        enabled_.emplace_back(file, controller);
+        return true;
+    }
+
+    GroupPlace place_;
+    bool to_stay_;
+    std::string name_;
+    std::vector<GroupTree> trees_;
+    std::map<std::string_view, Obstacle> obstacles_;  // by controller
+    Obstacle any_ = kNoGroups;
+    std::vector<std::pair<std::string, std::string>> enabled_;  // file, controller
+};
+
 }  // namespace
 
 std::string cpu_quota(double cores) {
@@ -116,86 +204,20 @@ std::string cpu_quota(double cores) {
 }
 
 Cgroups Cgroups::open(const GroupPlace& place) {
+    const Search search(place, true);
     Cgroups groups;
-    groups.find(place, true);
+    groups.trees_ = search.trees();
+    groups.support_ = search.support();
     return groups;
 }
 
 GroupSupport Cgroups::examine(const GroupPlace& place) {
-    Cgroups groups;
     // Of its own, or it would take the daemon's away.
-    auto enabled = groups.find({fmt::format("{} {}", place.owner, ::getpid()), place.base}, false);
-    groups.close();
-    for (const auto& [file, controller] : enabled)
-        static_cast<void>(write_control(file, "-" + controller).has_value());
-    return groups.support_;
-}
-
-Cgroups::Enabled Cgroups::find(const GroupPlace& place, bool to_stay) {
-    Enabled enabled_by_us;
-    const auto name = parent_name(place.owner);
-    std::map<std::string_view, Obstacle> obstacles;
-    Obstacle any = kNoGroups;
-    for (const auto& hierarchy : hierarchies()) {
-        const bool wanted = hierarchy.unified || hierarchy.has("memory") || hierarchy.has("cpu") ||
-                            hierarchy.has("pids");
-        if (!wanted) continue;
-        auto base = hierarchy.mount + (place.base.empty() ? hierarchy.own : place.base);
-        // Begun anew by execve(2) from the group that we moved into.
-        if (place.base.empty() && base.ends_with("/" + name + kLeaf)) base.resize(base.rfind('/'));
-        Tree tree{base + "/" + name, hierarchy.unified, false, false, false};
-        if (::mkdir(tree.parent.c_str(), 0755) != 0 && errno != EEXIST) {
-            any = !place.base.empty() && errno == ENOENT
-                      ? Obstacle{fmt::format("there is no {}", base),
-                                 fmt::format("systemctl start {}",
-                                             fs::path(place.base).filename().string())}
-                      : not_writable(base, errno);
-            for (auto controller : kControllers)
-                if (hierarchy.has(controller) || hierarchy.unified) obstacles[controller] = any;
-            continue;
-        }
-        if (::access(tree.parent.c_str(), W_OK) != 0) {
-            any = not_writable(tree.parent, errno);
-            continue;
-        }
-        auto usable = [&](std::string_view controller) {
-            if (!hierarchy.unified) return hierarchy.has(controller);
-            if (!lists(base + "/cgroup.controllers", controller)) {
-                if (!obstacles.contains(controller))
-                    obstacles[controller] = no_controller(controller, hierarchy.mount);
-                return false;
-            }
-            auto enabled = enable(base, controller, enabled_by_us);
-            if (!enabled && to_stay && place.base.empty() && alone_in(base) &&
-                move_into(tree.parent + kLeaf))
-                enabled = enable(base, controller, enabled_by_us);
-            if (enabled) enabled = enable(tree.parent, controller, enabled_by_us);
-            if (!enabled) obstacles[controller] = occupied(base);
-            return enabled.has_value();
-        };
-        tree.memory = usable("memory");
-        tree.cpu = usable("cpu");
-        tree.processes = usable("pids");
-        support_.memory = support_.memory || tree.memory;
-        support_.cpu = support_.cpu || tree.cpu;
-        support_.processes = support_.processes || tree.processes;
-        trees_.push_back(std::move(tree));
-    }
-    support_.groups = !trees_.empty();
-    if (support_.groups) support_.where = trees_.front().parent;
-    auto tell = [&](std::string_view controller, bool has) {
-        if (has || !support_.why.empty()) return;
-        auto found = obstacles.find(controller);
-        const auto& obstacle = found != obstacles.end() ? found->second
-                               : trees_.empty()         ? any
-                                                : no_controller(controller, trees_.front().parent);
-        support_.why = obstacle.why;
-        support_.cure = obstacle.cure;
-    };
-    tell("memory", support_.memory);
-    tell("cpu", support_.cpu);
-    tell("pids", support_.processes);
-    return enabled_by_us;
+    const Search search({fmt::format("{} {}", place.owner, ::getpid()), place.base}, false);
+    for (const auto& tree : search.trees())
+        ::rmdir(tree.parent.c_str());
+    search.undo();
+    return search.support();
 }
 
 Result<Cgroup> Cgroups::make(std::string_view name, const GroupLimits& limits) const {

@@ -169,8 +169,8 @@ struct Manifest {
                std::any_of(processes.begin(), processes.end(),
                            [](const ProcessPlan& plan) { return !plan.groups.empty(); });
     }
-    // The lowest schema that can carry it: a Belay that does not know of groups, or of releases without
-    // processes, has to leave them alone.
+    // The lowest schema that can carry it: a Belay that does not know of groups, or of releases
+    // without processes, has to leave them alone.
     int needed_schema() const { return has_groups() ? 3 : in_place() ? 2 : 1; }
     bool operator==(const Manifest&) const = default;
 };

@@ -56,7 +56,8 @@ class ConfigSource {
 
     // Reads a secret's value now; the error names the thing and the cure, never the value.
     virtual Result<Secret> resolve(const domain::SecretRef& secret) const = 0;
-    // Who a name in an app's file stands for now. Errc::invalid: nobody, or one that no app may run as.
+    // Who a name in an app's file stands for now. Errc::invalid: nobody, or one that no app may run
+    // as.
     virtual Result<User> user(const std::string& name) const = 0;
     // The app's [secrets] and secrets/APP.env together.
     virtual Result<std::map<std::string, Secret>> secrets(

@@ -24,6 +24,15 @@ struct GroupSupport {
     bool complete() const { return memory && cpu && processes; }
 };
 
+// A hierarchy that we have groups in, and what can be bounded there.
+struct GroupTree {
+    std::string parent;  // the directory that holds them
+    bool unified = false;
+    bool memory = false;
+    bool cpu = false;
+    bool processes = false;
+};
+
 struct GroupPlace {
     std::string owner;  // tells the groups of one daemon from those of others: its state directory
     // Below each hierarchy's mount, as "/system.slice/belay-groups.service"; empty: below the group
@@ -56,20 +65,9 @@ class Cgroups {
     void close() const;
 
   private:
-    struct Tree {
-        std::string parent;  // holds our groups
-        bool unified = false;
-        bool memory = false;
-        bool cpu = false;
-        bool processes = false;
-    };
-
-    using Enabled = std::vector<std::pair<std::string, std::string>>;  // file, controller
-
-    Enabled find(const GroupPlace& place, bool to_stay);
     Result<Cgroup> make_exactly(const std::string& name, const GroupLimits& limits) const;
 
-    std::vector<Tree> trees_;
+    std::vector<GroupTree> trees_;
     GroupSupport support_;
 };
 

@@ -256,8 +256,9 @@ TEST_F(Releases, SharedFilesAreNotTakenFromTheUserThatHasThem) {
     auto back = run(releases->shared_directory("shop", users));
     ASSERT_FALSE(back);
     EXPECT_EQ(back.error().code, Errc::conflict);
-    EXPECT_NE(back.error().message.find("belay stop shop && chown -R 52003:52003 " + shared.string()),
-              std::string::npos)
+    EXPECT_NE(
+        back.error().message.find("belay stop shop && chown -R 52003:52003 " + shared.string()),
+        std::string::npos)
         << back.error().message;
     EXPECT_EQ(status_of(shared).st_uid, 1002u);
 }

@@ -594,7 +594,8 @@ const std::vector<Case> kUsers{
      {"shop.toml:7:2: test.user: is \"auto\" and build.user \"builder\", but all steps work in one "
       "directory: name the same user in all of them"}},
     {kApp + "user = \"shop\"\n[service.web]\nrun = \"x\"\nuser = \"ops\"\n",
-     {"shop.toml:3:7: service.run: stands beside [service.web], line 5; with several processes each "
+     {"shop.toml:3:7: service.run: stands beside [service.web], line 5; with several processes "
+      "each "
       "has its own run"}},
     {kApp + "user = \"shop\"\n[build]\nrun = \"x\"\nuser = \"shop\"\n",
      {"shop.toml:7:8: warning: build.user: is who the release runs as, too: what a build executes "
@@ -605,12 +606,15 @@ INSTANTIATE_TEST_SUITE_P(Users, AppMessages, ::testing::ValuesIn(kUsers));
 
 TEST(Users, AreNoneButBelaysOwnWhereItIsNotRoot) {
     EXPECT_THAT(
-        lines_of(app_of(kApp + "user = \"shop\"\n", server_of("", plain_user()), "shop", plain_user())
-                     .complaints),
-        ElementsAre("shop.toml:4:8: service.user: belay runs as alice and can't become \"shop\": run "
-                    "it as root, or write \"auto\""));
-    EXPECT_TRUE(app_of(kApp + "user = \"alice\"\n", server_of("", plain_user()), "shop", plain_user())
-                    .config);
+        lines_of(
+            app_of(kApp + "user = \"shop\"\n", server_of("", plain_user()), "shop", plain_user())
+                .complaints),
+        ElementsAre(
+            "shop.toml:4:8: service.user: belay runs as alice and can't become \"shop\": run "
+            "it as root, or write \"auto\""));
+    EXPECT_TRUE(
+        app_of(kApp + "user = \"alice\"\n", server_of("", plain_user()), "shop", plain_user())
+            .config);
 }
 
 TEST(Limits, AreSaidToHaveNoEffectWhereTheMachineHasNone) {
@@ -623,9 +627,10 @@ TEST(Limits, AreSaidToHaveNoEffectWhereTheMachineHasNone) {
     EXPECT_THAT(said("limits = { memory = \"1GiB\", processes = 9 }\n"),
                 ElementsAre("shop.toml:4:21: warning: service.limits.memory: has no effect on this "
                             "machine: there are no groups; make some"));
-    EXPECT_THAT(said("[build]\nrun = \"x\"\nlimits.cpu = 1\n"),
-                ElementsAre("shop.toml:6:14: warning: build.limits.cpu: has no effect on this machine: "
-                            "there are no groups; make some"));
+    EXPECT_THAT(
+        said("[build]\nrun = \"x\"\nlimits.cpu = 1\n"),
+        ElementsAre("shop.toml:6:14: warning: build.limits.cpu: has no effect on this machine: "
+                    "there are no groups; make some"));
     EXPECT_THAT(said("[build]\nrun = \"x\"\n"), ::testing::IsEmpty())
         << "its defaults are nobody's wish";
 }

@@ -60,11 +60,12 @@ TEST(Together, OneUserBelongsToOneApp) {
         return "hosts = [\"" + host + "\"]\n" + rest;
     };
     // Also by another name.
-    EXPECT_THAT(together(file("a.example", "[build]\nrun = \"x\"\nuser = \"shop\"\n"),
-                         file("b.example", "[test]\nrun = \"x\"\nuser = \"same-as-shop\"\n")),
-                ElementsAre("shop.toml:8:8: test.user: \"same-as-shop\" is the user of the app blog "
-                            "already: each app needs one of its own, as the same user can read the "
-                            "other's secrets"));
+    EXPECT_THAT(
+        together(file("a.example", "[build]\nrun = \"x\"\nuser = \"shop\"\n"),
+                 file("b.example", "[test]\nrun = \"x\"\nuser = \"same-as-shop\"\n")),
+        ElementsAre("shop.toml:8:8: test.user: \"same-as-shop\" is the user of the app blog "
+                    "already: each app needs one of its own, as the same user can read the "
+                    "other's secrets"));
     EXPECT_THAT(together(file("a.example", "[build]\nrun = \"x\"\nuser = \"shop\"\n"),
                          file("b.example", "[build]\nrun = \"x\"\nuser = \"builder\"\n")),
                 IsEmpty());

@@ -84,9 +84,9 @@ TEST(Engine, NamesMemoryWhereTheNewReleaseRunsOutOfItInItsBakeOrBefore) {
     auto end = world.end_of(id);
     EXPECT_EQ(end.state, State::rolled_back);
     EXPECT_EQ(end.failure.reason, Reason::oom);
-    EXPECT_NE(end.failure.detail.find(
-                  "web killed by KILL: out of memory, at its limit of 64MiB while"),
-              std::string::npos)
+    EXPECT_NE(
+        end.failure.detail.find("web killed by KILL: out of memory, at its limit of 64MiB while"),
+        std::string::npos)
         << end.failure.detail;
     id = world.push('c').deployment;
     ASSERT_TRUE(world.reaches(id, State::verifying));
