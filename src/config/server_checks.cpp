@@ -1,6 +1,7 @@
 // What must not collide on one server.
 #include "config/app_checks.hpp"
 #include "config/grammar.hpp"
+#include "config/users.hpp"
 
 #include <fmt/format.h>
 

@@ -170,9 +170,10 @@ class Search {
             return false;
         }
         bool enabled = enable(base, controller);
-        if (!enabled && to_stay_ && place_.base.empty() && alone_in(base) &&
-            move_into(parent + kLeaf))
-            enabled = enable(base, controller);
+        if (!enabled && place_.base.empty() && alone_in(base)) {
+            if (!to_stay_) return true;  // a daemon would
+            if (move_into(parent + kLeaf)) enabled = enable(base, controller);
+        }
         if (enabled && enable(parent, controller)) return true;
         obstacles_[controller] = occupied(base);
         return false;

@@ -181,13 +181,27 @@ TEST_F(Stages, RunsAsTheUserThatIsAskedFor) {
         EXPECT_EQ(log(), std::to_string(::geteuid()) + "\n");
         return;
     }
-    auto what = job("id -u; id -g; id -G; ulimit -p");
+    auto what = job("id -u; id -g; id -G");
     what.uid = 52001;
     what.gid = 52002;
     what.groups = {52003};
-    what.limits.processes = 37;
     EXPECT_EQ(run(what).verdict, Verdict::passed) << log();
-    EXPECT_EQ(log(), "52001\n52002\n52002 52003\n37\n");
+    EXPECT_EQ(log(), "52001\n52002\n52002 52003\n");
+}
+
+TEST_F(Stages, BoundsProcessesByTheAppsOwnUserWhereThereAreNoGroups) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+    options.groups = {};
+    stages = make_child_stages(loop.get_executor(), *timers, options);
+    auto what = job("ulimit -p");
+    what.limits.processes = 37;
+    what.uid = what.gid = 52001;
+    run(what);
+    EXPECT_EQ(log(), "37\n");
+    // It would count what else this user does.
+    what.uid = what.gid = 1;
+    run(what);
+    EXPECT_NE(log(), "37\n37\n");
 }
 
 TEST_F(Stages, AppendsToTheLog) {
@@ -475,7 +489,7 @@ TEST_F(Stages, ACommandOverItsMemoryIsOutOfMemoryAndNobodyElse) {
     ASSERT_TRUE(apart);
     std::string join;
     for (const auto& place : apart->directories())
-        join += "echo $$ > " + place + "/cgroup.procs; ";
+        join += "echo 0 > " + place + "/cgroup.procs; ";
     EXPECT_EQ(run("(" + join + kHog + ") & wait $!; kill -KILL $$").verdict, Verdict::failed);
     EXPECT_GE(apart->usage().oom_kills, 1u);
     EXPECT_TRUE(groups->existing("stage-").empty());
