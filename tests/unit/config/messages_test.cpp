@@ -101,10 +101,6 @@ const std::vector<Case> kTypes{
     {kApp + "user = \"root\"\n",
      {"shop.toml:4:8: service.user: root never runs pushed code; write \"auto\" or another user's "
       "name"}},
-    {kApp + "user = \"deploy\"\n[build]\nrun = \"make\"\nuser = \"builder\"\n",
-     {"shop.toml:4:8: warning: service.user: not in effect yet: it runs as the app's own uid",
-      "shop.toml:7:8: warning: build.user: not in effect yet: it runs as the uid of the app's "
-      "builds"}},
     {kApp + "[keep]\ndisk = \"10 gigs\"\nlogs = 2026-11-22\n",
      {"shop.toml:5:8: keep.disk: \"10 gigs\" is no size; write \"512MiB\" or \"1GiB\"",
       "shop.toml:6:8: keep.logs: wants a duration such as \"30d\", not the date or time "
@@ -414,11 +410,10 @@ const std::vector<Case> kTargets{
       "beside the old release, so neither a "
       "way back without restart nor zero failed requests can be promised"}},
     {"repo = \"https://a.example/b\"\n[command]\nrun = \"make install\"\nuser = "
-     "\"deploy\"\n[health]\npath = \"/up\"\n[traffic]\nhosts = [\"a.example\"]\n",
+     "\"ops\"\n[health]\npath = \"/up\"\n[traffic]\nhosts = [\"a.example\"]\n",
      {"shop.toml:2:1: warning: command: a gap at each switch is up to the command; nothing runs "
       "beside the old release, so neither a "
       "way back without restart nor zero failed requests can be promised",
-      "shop.toml:4:8: warning: command.user: not in effect yet: it runs as the app's own uid",
       "shop.toml:6:8: health.path: a [command] has no port of Belay's; write the whole address: "
       "url "
       "= \"http://127.0.0.1:9000/up\"",
@@ -591,12 +586,14 @@ const std::vector<Case> kUsers{
      {"shop.toml:4:8: service.user: \"within\" has uid 52004, which lies in [limits] uids = "
       "\"52000-59999\" of belay.toml: those Belay gives to apps by itself"}},
     {kApp + "[build]\nrun = \"x\"\nuser = \"builder\"\n[test]\nrun = \"x\"\n",
-     {"shop.toml:7:2: test.user: is \"auto\" and build.user \"builder\", but all steps work in one "
+     {"shop.toml:7:1: test.user: is \"auto\" and build.user \"builder\", but all steps work in one "
       "directory: name the same user in all of them"}},
-    {kApp + "user = \"shop\"\n[service.web]\nrun = \"x\"\nuser = \"ops\"\n",
-     {"shop.toml:3:7: service.run: stands beside [service.web], line 5; with several processes "
-      "each "
-      "has its own run"}},
+    {"repo = \"https://a.example/b\"\n[service.web]\nrun = \"x\"\nuser = "
+     "\"shop\"\n[service.worker]\n"
+     "run = \"y\"\n",
+     {"shop.toml:5:10: service.worker.user: is \"auto\" and service.web.user \"shop\", but all "
+      "processes share the app's shared and writable directories: name the same user in all of "
+      "them"}},
     {kApp + "user = \"shop\"\n[build]\nrun = \"x\"\nuser = \"shop\"\n",
      {"shop.toml:7:8: warning: build.user: is who the release runs as, too: what a build executes "
       "can read the live release's secrets"}},
