@@ -5,11 +5,12 @@ bench/ingest.py [belay] [webhook] [nginx] [--seconds 4] [--repeat 3] [--slow 35]
 
 The server has core 0, the load (wrk, one thread) core 1. Every delivery is a push of its own, so that an accept is a real one: of
 Belay, committed to disk before its 202. Belay's app is busy (its git server does not answer), so all pushes queue and each supersedes
-the one before. Figures are medians of the repetitions; CPU is user and system time of the server and what it started. The
-machines' noise moves wall time more than CPU: compare within one run.
+the one before. All servers run and have the load in turn, round after round; figures are medians of the rounds. CPU is user and
+system time of the server and what it started. The machine's noise moves wall time more than CPU: compare within one run.
 BELAY_EXECUTABLE names the build; by default build/release, as dev builds are not what users run.
 """
 import argparse
+import collections
 import contextlib
 import hashlib
 import hmac
@@ -99,10 +100,9 @@ class Belay:
 
     def stop(self):
         self.machine.stop()
-        stored = self.stored()
+        print(f"belay    deliveries on disk: {self.stored()}", flush=True)
         self.machine.close()
         self.silent.close()
-        return stored
 
 
 class Program:
@@ -234,32 +234,39 @@ def wanted_status(server, status):
     return status == "202" or (server.name == "webhook" and status == "200")
 
 
-def measure(server, pid, size, body_file, connections, seconds, repeat, spoil=False):
-    rows = []
+def measure(server, size, body_file, connections, seconds, spoil=False):
+    """One load on one server."""
+    forget_peak(server.pid)
+    before = cpu(server.pid)
+    result = load(server, body_file, connections, seconds, spoil)
+    time.sleep(0.3)
+    used = cpu(server.pid) - before
+    counted = result["requests"] if spoil else sum(n for s, n in result["statuses"].items() if wanted_status(server, s))
+    return {"rate": counted / result["seconds"], "p50": result["p50"] / 1e3, "p99": result["p99"] / 1e3,
+            "cpu_us": used / max(1, counted) * 1e6, "peak_mib": memory(server, server.pid, "VmHWM"), "statuses": result["statuses"]}
+
+
+def compare(servers, size, body_file, connections, seconds, repeat, spoil=False):
+    """Every server in turn, and that `repeat` times, so that the machine's noise meets all alike: a line for each with its medians."""
+    rows = {server.name: [] for server in servers}
     for _ in range(repeat):
-        forget_peak(pid)
-        before = cpu(pid)
-        result = load(server, body_file, connections, seconds, spoil)
-        time.sleep(0.3)
-        used = cpu(pid) - before
-        counted = result["requests"] if spoil else sum(n for s, n in result["statuses"].items() if wanted_status(server, s))
-        rows.append({"rate": counted / result["seconds"], "p50": result["p50"] / 1e3, "p99": result["p99"] / 1e3,
-                     "cpu_us": used / max(1, counted) * 1e6, "peak_mib": memory(server, pid, "VmHWM"),
-                     "other": result["requests"] - counted + result["socket_errors"], "statuses": result["statuses"]})
-    median = {key: statistics.median(row[key] for row in rows) for key in rows[0] if key != "statuses"}
-    seen = {}
-    for row in rows:
-        for status, number in row["statuses"].items():
-            seen[status] = seen.get(status, 0) + number
-    print(f"{server.name:8} {'refused' if spoil else 'accepted':8} {size // 1024:>4} KB {connections:>4} {median['rate']:>9.0f} {median['p50']:>8.2f} "
-          f"{median['p99']:>8.2f} {median['cpu_us']:>8.1f} {median['peak_mib']:>8.1f}   {seen}", flush=True)
-    return median
+        for server in servers:
+            rows[server.name].append(measure(server, size, body_file, connections, seconds, spoil))
+    for server in servers:
+        mine = rows[server.name]
+        median = {key: statistics.median(row[key] for row in mine) for key in mine[0] if key != "statuses"}
+        seen = collections.Counter()
+        for row in mine:
+            seen.update(row["statuses"])
+        print(f"{server.name:8} {'refused' if spoil else 'accepted':8} {size // 1024:>4} KB {connections:>4} {median['rate']:>9.0f} {median['p50']:>8.2f} "
+              f"{median['p99']:>8.2f} {median['cpu_us']:>8.1f} {median['peak_mib']:>8.1f}   {dict(seen)}", flush=True)
+    return rows
 
 
-def large_bodies(server, pid, folder):
+def large_bodies(server):
     """Sixteen bodies of 10 MB at once that nobody has signed."""
     body = push_of(10 * 1024 * 1024)
-    forget_peak(pid)
+    forget_peak(server.pid)
     answers = []
     senders = [threading.Thread(target=lambda: answers.append(post(server.port, server.path, body, "sha256=" + "0" * 64, "127.0.0.3"))) for _ in range(16)]
     for sender in senders:
@@ -267,10 +274,10 @@ def large_bodies(server, pid, folder):
     for sender in senders:
         sender.join()
     print(f"{server.name:8} 16 unsigned bodies of 10 MB at once: {sorted({str(status) for status, _ in answers})}, "
-          f"slowest {max(took for _, took in answers):.2f} s, peak {memory(server, pid, 'VmHWM'):.1f} MiB", flush=True)
+          f"slowest {max(took for _, took in answers):.2f} s, peak {memory(server, server.pid, 'VmHWM'):.1f} MiB", flush=True)
 
 
-def slow_clients(server, pid, seconds, where):
+def slow_clients(server, seconds, where):
     """500 clients that dribble a byte a second into the head or the body; an honest delivery every second meanwhile."""
     head = (f"POST {server.path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-GitHub-Event: push\r\n"
             f"X-Hub-Signature-256: sha256={'0' * 64}\r\n")
@@ -304,7 +311,7 @@ def slow_clients(server, pid, seconds, where):
         time.sleep(max(0.0, began + number - time.monotonic()))
     last = time.monotonic() - began
     print(f"{server.name:8} 500 clients dribbling into the {where}: {opened} let in, first dropped after {first and round(first, 1)} s, {len(clients)} left after "
-          f"{last:.0f} s; honest {sorted({str(status) for status, _ in honest})}, worst {max(took for _, took in honest) * 1e3:.0f} ms; resident {memory(server, pid, 'VmRSS'):.1f} MiB",
+          f"{last:.0f} s; honest {sorted({str(status) for status, _ in honest})}, worst {max(took for _, took in honest) * 1e3:.0f} ms; resident {memory(server, server.pid, 'VmRSS'):.1f} MiB",
           flush=True)
     for client in clients:
         client.close()
@@ -321,35 +328,36 @@ def main():
     given = options.parse_args()
     known = {kind.name: kind for kind in (Belay, Webhook, Nginx)}
     sizes = [int(size) * 1024 for size in given.sizes.split(",")]
-    best = {}
-    with tempfile.TemporaryDirectory(prefix="belay-ingest-") as folder:
+    with tempfile.TemporaryDirectory(prefix="belay-ingest-") as folder, contextlib.ExitStack() as ended:
         os.chmod(folder, 0o755)  # fetches run as another user
         for size in sizes:
             with open(os.path.join(folder, f"push{size}"), "wb") as file:
                 file.write(push_of(size))
-        print(f"{'server':8} {'what':8} {'body':>7} {'conn':>4} {'per s':>9} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>8} {'peak MiB':>8}   answers")
+        servers = []
         for name in given.servers:
             own = os.path.join(folder, name)
             os.mkdir(own, 0o755)
             server = known[name](own)
-            pid = server.start()
-            idle = memory(server, pid, "VmRSS")
-            for size in sizes:
-                for connections in map(int, given.connections.split(",")):
-                    row = measure(server, pid, size, f"{folder}/push{size}", connections, given.seconds, given.repeat)
-                    best[name, size, connections] = row
-            if name != "nginx":
-                measure(server, pid, sizes[0], f"{folder}/push{sizes[0]}", 64, given.seconds, given.repeat, spoil=True)
-                large_bodies(server, pid, own)
-                if given.slow:
-                    slow_clients(server, pid, given.slow, "head")
-                    slow_clients(server, pid, given.slow, "body")
-            stored = server.stop()
-            print(f"{name:8} resident before the load {idle:.1f} MiB" + (f"; deliveries on disk: {stored}" if stored else ""), flush=True)
-    for size in sizes:
-        pair = best.get(("belay", size, 64)), best.get(("webhook", size, 64))
-        if all(pair):
-            print(f"belay accepts {pair[0]['rate'] / pair[1]['rate']:.1f} times as many as webhook at {size // 1024} KB and 64 connections")
+            server.pid = server.start()
+            ended.callback(server.stop)
+            servers.append(server)
+            print(f"{name:8} resident before any load {memory(server, server.pid, 'VmRSS'):.1f} MiB", flush=True)
+        answering = [server for server in servers if server.name != "nginx"]  # which checks nothing
+        for server in answering:
+            large_bodies(server)
+        print(f"{'server':8} {'what':8} {'body':>7} {'conn':>4} {'per s':>9} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>8} {'peak MiB':>8}   answers")
+        for size in sizes:
+            for connections in map(int, given.connections.split(",")):
+                rows = compare(servers, size, f"{folder}/push{size}", connections, given.seconds, given.repeat)
+                if "belay" in rows and "webhook" in rows:
+                    each = [mine["rate"] / peer["rate"] for mine, peer in zip(rows["belay"], rows["webhook"])]
+                    print(f"         belay accepts {statistics.median(each):.1f} times as many as webhook; by round {' '.join(f'{ratio:.1f}' for ratio in each)}", flush=True)
+        compare(answering, sizes[0], f"{folder}/push{sizes[0]}", 64, given.seconds, given.repeat, spoil=True)
+        for server in answering:
+            large_bodies(server)
+            if given.slow:
+                slow_clients(server, given.slow, "head")
+                slow_clients(server, given.slow, "body")
 
 
 if __name__ == "__main__":

@@ -235,6 +235,7 @@ Task<Result<HookAnswer>> EngineCore::record(AppContext& app, Delivery delivery,
     delivery.received_at = services_.now();
     delivery.status_code = delivery.decision == Decision::queued ? 202 : 200;
     std::vector<ports::Write> writes;
+    writes.reserve(12);  // with what enqueue() adds: a record is large, and none is moved again
     if (!change) {
         writes.emplace_back(ports::PutDelivery{delivery});
         writes.emplace_back(delivery_event(delivery));

@@ -11,6 +11,7 @@ Task<Result<void>> Journal::save(std::vector<ports::Write> batch, std::string wh
     if (!store_) co_return unavailable();
     if (extend_) extend_(batch);
     std::vector<domain::EventRecord> events;
+    events.reserve(4);
     bool outgoing = false;
     for (const auto& write : batch) {
         if (const auto* added = std::get_if<ports::AddEvent>(&write))

@@ -85,9 +85,7 @@ class AzureDevops : public ports::Forge {
     // The body's `id` is no delivery id: it is the sender's to choose, and nothing signs it.
     Result<Push> parse(const ports::HookRequest& request) const override {
         Push push;
-        HookBody body;
-        if (auto read = read_body(request, body); !read) return read.error();
-        auto record = read_record(body.json, kFields);
+        auto record = read_record_of(request, kFields);
         if (!record) return record.error();
         const auto& values = record->values;
         push.event = first_line(values.text_or_empty("eventType"));

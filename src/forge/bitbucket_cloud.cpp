@@ -53,17 +53,10 @@ class BitbucketCloud : public ports::Forge {
     }
 
     Result<Push> parse(const ports::HookRequest& request) const override {
-        Push push;
-        auto event = event_header(request, "X-Event-Key");
-        if (!event) return event.error();
-        push.event = std::move(*event);
-        auto id = short_header(request, "X-Request-UUID");
-        if (!id) return id.error();
-        push.delivery_id = std::move(*id);
-
-        HookBody body;
-        if (auto read = read_body(request, body); !read) return read.error();
-        auto record = read_record(body.json, kFields);
+        auto headed = push_of_headers(request, "X-Event-Key", "X-Request-UUID");
+        if (!headed) return headed.error();
+        auto push = std::move(*headed);
+        auto record = read_record_of(request, kFields);
         if (!record) return record.error();
         push.repository = read_repository(record->values);
         push.pusher = bitbucket_pusher(record->values);

@@ -95,9 +95,7 @@ class Generic : public ports::Forge {
         auto id = short_header(request, "webhook-id");
         if (!id) return id.error();
         push.delivery_id = std::move(*id);
-        HookBody body;
-        if (auto read = read_body(request, body); !read) return read.error();
-        auto record = read_record(body.json, kFields);
+        auto record = read_record_of(request, kFields);
         if (!record) return record.error();
         const auto& values = record->values;
         push.event = first_line(values.text_or_empty("type"));

@@ -132,17 +132,10 @@ std::unique_ptr<ports::BodyCheck> GiteaFamily::check(const ports::HookRequest& h
 }
 
 Result<Push> GiteaFamily::parse(const ports::HookRequest& request) const {
-    Push push;
-    auto event = event_header(request, traits_.event_header);
-    if (!event) return event.error();
-    push.event = std::move(*event);
-    auto id = short_header(request, traits_.id_header);
-    if (!id) return id.error();
-    push.delivery_id = std::move(*id);
-
-    HookBody body;
-    if (auto read = read_body(request, body, traits_.extended); !read) return read.error();
-    auto record = read_record(body.json, kFields);
+    auto headed = push_of_headers(request, traits_.event_header, traits_.id_header);
+    if (!headed) return headed.error();
+    auto push = std::move(*headed);
+    auto record = read_record_of(request, kFields, traits_.extended);
     if (!record) return record.error();
     const auto& values = record->values;
     push.repository = read_repository(values);

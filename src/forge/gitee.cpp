@@ -116,9 +116,7 @@ class Gitee : public ports::Forge {
         auto event = event_header(request, "X-Gitee-Event");
         if (!event) return event.error();
         push.event = std::move(*event);
-        HookBody body;
-        if (auto read = read_body(request, body); !read) return read.error();
-        auto record = read_record(body.json, kFields);
+        auto record = read_record_of(request, kFields);
         if (!record) return record.error();
         const auto& values = record->values;
         push.repository = read_repository(values);

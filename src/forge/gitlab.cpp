@@ -100,9 +100,7 @@ class Gitlab : public ports::Forge {
             if (!id) return id.error();
             if (!id->empty()) push.delivery_id = std::move(*id);
         }
-        HookBody body;
-        if (auto read = read_body(request, body); !read) return read.error();
-        auto record = read_record(body.json, kFields);
+        auto record = read_record_of(request, kFields);
         if (!record) return record.error();
         push.repository = read_repository(record->values);
         push.pusher = record->values.first_text({"user_username", "user_name"});

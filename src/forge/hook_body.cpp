@@ -136,6 +136,18 @@ Result<std::string> event_header(const ports::HookRequest& request, std::string_
     return event;
 }
 
+Result<domain::Push> push_of_headers(const ports::HookRequest& request, std::string_view event,
+                                     std::string_view id) {
+    domain::Push push;
+    auto named = event_header(request, event);
+    if (!named) return named.error();
+    push.event = std::move(*named);
+    auto delivery = short_header(request, id);
+    if (!delivery) return delivery.error();
+    push.delivery_id = std::move(*delivery);
+    return push;
+}
+
 bool equal_ignoring_case(std::string_view left, std::string_view right) {
     return std::equal(left.begin(), left.end(), right.begin(), right.end(),
                       [](char a, char b) { return lower(a) == lower(b); });

@@ -60,6 +60,10 @@ Result<std::string> short_header(const ports::HookRequest& request, std::string_
 // ... and not empty.
 Result<std::string> event_header(const ports::HookRequest& request, std::string_view name);
 
+// A push that knows its event and its delivery's id so far, each from the header of that name.
+Result<domain::Push> push_of_headers(const ports::HookRequest& request, std::string_view event,
+                                     std::string_view id);
+
 // ASCII only.
 bool equal_ignoring_case(std::string_view left, std::string_view right);
 

@@ -1,5 +1,7 @@
 #include "record.hpp"
 
+#include "hook_body.hpp"
+
 namespace belay::forge {
 namespace {
 
@@ -78,6 +80,13 @@ Result<Record> read_record(std::string_view json, const std::vector<Field>& fiel
     if (!wrong) return wrong.error();
     record.wrong = std::move(*wrong);
     return record;
+}
+
+Result<Record> read_record_of(const ports::HookRequest& request, const std::vector<Field>& fields,
+                              bool get) {
+    HookBody body;
+    if (auto read = read_body(request, body, get); !read) return read.error();
+    return read_record(body.json, fields);
 }
 
 }  // namespace belay::forge

@@ -3,6 +3,8 @@
 
 #include "json_fields.hpp"
 
+#include <belay/ports/forge.hpp>
+
 #include <map>
 #include <optional>
 #include <string>
@@ -43,5 +45,9 @@ struct Record {
 
 // Errc::invalid as read_fields() says.
 Result<Record> read_record(std::string_view json, const std::vector<Field>& fields);
+
+// The same of a request's body, which read_body() finds.
+Result<Record> read_record_of(const ports::HookRequest& request, const std::vector<Field>& fields,
+                              bool get = false);
 
 }  // namespace belay::forge

@@ -85,17 +85,10 @@ class Sourcehut : public ports::Forge {
     }
 
     Result<Push> parse(const ports::HookRequest& request) const override {
-        Push push;
-        auto event = event_header(request, "X-Webhook-Event");
-        if (!event) return event.error();
-        push.event = std::move(*event);
-        auto id = short_header(request, "X-Webhook-Delivery");
-        if (!id) return id.error();
-        push.delivery_id = std::move(*id);
-
-        HookBody body;
-        if (auto read = read_body(request, body); !read) return read.error();
-        auto record = read_record(body.json, kFields);
+        auto headed = push_of_headers(request, "X-Webhook-Event", "X-Webhook-Delivery");
+        if (!headed) return headed.error();
+        auto push = std::move(*headed);
+        auto record = read_record_of(request, kFields);
         if (!record) return record.error();
         const auto& values = record->values;
         push.pusher = values.first_text(

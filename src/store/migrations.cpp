@@ -284,7 +284,17 @@ DROP INDEX changes_after;
 CREATE INDEX changes_after ON changes ("after") WHERE "after" IS NOT NULL AND "after" IS NOT "commit";
 )sql";
 
-constexpr std::array<const char*, 5> kMigrations{kFirst, kAccess, kOutbox, kRules, kFewerIndexes};
+// For a list of more than two words SQLite builds a table anew for each row that is written. The
+// terms are those of the snapshot's query, or it could not use the index.
+constexpr const char* kUnfinished = R"sql(
+DROP INDEX deployments_unfinished;
+CREATE INDEX deployments_unfinished ON deployments (id)
+    WHERE state <> 'healthy' AND state <> 'failed' AND state <> 'rolled_back' AND state <> 'canceled'
+      AND state <> 'superseded';
+)sql";
+
+constexpr std::array<const char*, 6> kMigrations{kFirst, kAccess,       kOutbox,
+                                                 kRules, kFewerIndexes, kUnfinished};
 
 Result<int> number(Connection& connection, const std::string& pragma) {
     auto text = connection.value("PRAGMA " + pragma);

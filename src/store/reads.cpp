@@ -99,8 +99,8 @@ Result<std::vector<ports::DeliveryIdentity>> recent_deliveries(Connection& conne
 Result<ports::Snapshot> snapshot(Connection& connection) {
     static const auto apps_sql = select<domain::App>("ORDER BY name");
     static const auto unfinished_sql = select<domain::Deployment>(
-        "WHERE state NOT IN ('healthy', 'failed', 'rolled_back', 'canceled', 'superseded') ORDER "
-        "BY id");
+        "WHERE state <> 'healthy' AND state <> 'failed' AND state <> 'rolled_back' AND "
+        "state <> 'canceled' AND state <> 'superseded' ORDER BY id");
     static const auto runs_sql = select<domain::Run>("WHERE ended_at = 0 ORDER BY started_at, id");
     auto apps = list<domain::App>(connection, apps_sql);
     if (!apps) return apps.error();

@@ -60,25 +60,29 @@ const std::string& insert_sql() {
     return sql;
 }
 
-// Never INSERT OR REPLACE: that deletes the old row, and with it all that refers to it.
+// Nothing happens where the row is there. Never INSERT OR REPLACE: that deletes the old row, and
+// with it all that refers to it.
 template <class Record>
-const std::string& upsert_sql() {
+const std::string& insert_new_sql() {
+    static const auto sql = insert_sql<Record>() + " ON CONFLICT (" +
+                            std::string(Columns<Record>::kKey) + ") DO NOTHING";
+    return sql;
+}
+
+// Its parameters are those of the insert.
+template <class Record>
+const std::string& update_sql() {
     static const auto sql = [] {
-        std::string text = "INSERT INTO " + std::string(Columns<Record>::kTable) + " (" +
-                           column_list<Record>() + ") VALUES (" + placeholders<Record>() +
-                           ") ON CONFLICT (" + std::string(Columns<Record>::kKey) +
-                           ") DO UPDATE SET ";
-        std::string_view separator;
+        const std::string key = ", " + std::string(Columns<Record>::kKey) + ", ";
+        std::string set, where;
+        int number = 0;
         for (auto name : column_names<Record>()) {
-            text.append(separator)
-                .append("\"")
-                .append(name)
-                .append("\" = excluded.\"")
-                .append(name)
-                .append("\"");
-            separator = ", ";
+            const bool in_key = key.find(", " + std::string(name) + ", ") != std::string::npos;
+            auto& clause = in_key ? where : set;
+            if (!clause.empty()) clause += in_key ? " AND " : ", ";
+            clause.append("\"").append(name).append("\" = ?").append(std::to_string(++number));
         }
-        return text;
+        return "UPDATE " + std::string(Columns<Record>::kTable) + " SET " + set + " WHERE " + where;
     }();
     return sql;
 }

@@ -19,14 +19,17 @@ Error damaged(const std::string& path, std::string_view finding) {
 
 Query::Query(Connection& connection, sqlite3_stmt* statement)
     : connection_(connection), statement_(statement) {
+    connection_.texts().enter();
     if (!statement_) failure_ = connection_.error(sqlite3_extended_errcode(connection_.raw()));
 }
 
 Query::~Query() {
-    if (!statement_) return;
-    // A statement left in the middle would hold its read transaction, and so the WAL.
-    sqlite3_reset(statement_);
-    sqlite3_clear_bindings(statement_);
+    if (statement_) {
+        // A statement left in the middle would hold its read transaction, and so the WAL.
+        sqlite3_reset(statement_);
+        sqlite3_clear_bindings(statement_);
+    }
+    connection_.texts().leave();
 }
 
 void Query::bind(std::int64_t value) {
@@ -36,9 +39,8 @@ void Query::bind(std::int64_t value) {
 
 void Query::bind(std::string_view value) {
     if (failure_) return;
-    // A view without memory would be bound as NULL.
-    auto* text = value.data() ? value.data() : "";
-    if (auto code = sqlite3_bind_text64(statement_, ++bound_, text, value.size(), SQLITE_TRANSIENT,
+    const auto* kept = connection_.texts().keep(value);
+    if (auto code = sqlite3_bind_text64(statement_, ++bound_, kept, value.size(), SQLITE_STATIC,
                                         SQLITE_UTF8))
         fail(connection_.error(code));
 }

@@ -6,8 +6,11 @@
 
 #include <sqlite3.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +27,26 @@ enum class Fault {
 };
 
 class Connection;
+
+// Copies of texts for as long as a statement needs them. SQLite's own copies are an allocation
+// each, and Debian builds it without the store of small ones (SQLITE_OMIT_LOOKASIDE).
+class BoundTexts {
+  public:
+    void enter() { ++users_; }
+    void leave() {
+        if (--users_ == 0) texts_.release();
+    }
+    const char* keep(std::string_view text) {
+        auto* kept = static_cast<char*>(texts_.allocate(text.size(), 1));
+        text.copy(kept, text.size());
+        return kept;
+    }
+
+  private:
+    std::array<std::byte, 8192> first_;  // release() goes back to it
+    std::pmr::monotonic_buffer_resource texts_{first_.data(), first_.size()};
+    int users_ = 0;
+};
 
 // A cached statement in use. Binds and reads go left to right. The first failure sticks and is what
 // step() returns, so that the calls before it need no checks.
@@ -68,6 +91,8 @@ class Connection {
     const std::string& path() const { return path_; }
     sqlite3* raw() const { return handle_.get(); }
 
+    BoundTexts& texts() { return *texts_; }
+
     // `sql` must outlive the connection: the cache knows statements by their text.
     Query query(std::string_view sql);
     // Statements whose rows are of no interest; not cached.
@@ -99,6 +124,7 @@ class Connection {
     std::string path_;
     std::unique_ptr<sqlite3, Close> handle_;
     std::unordered_map<std::string_view, std::unique_ptr<sqlite3_stmt, Finalize>> statements_;
+    std::unique_ptr<BoundTexts> texts_ = std::make_unique<BoundTexts>();
     Fault fault_ = Fault::none;
 };
 

@@ -16,6 +16,7 @@ namespace {
 
 // 16 MiB, four times SQLite's default: pages that many commits change are carried over once.
 constexpr int kCheckpointPages = 4'000;
+constexpr int kCheckpointPagesInARush = 8 * kCheckpointPages;
 
 bool distrusted(Fault fault) {
     return fault == Fault::suspect || fault == Fault::damaged;
@@ -178,6 +179,10 @@ Result<std::int64_t> Writer::prune(TimePoint before, int keep_newest) {
     auto ended = end();
     if (!ended) return ended.error();
     return pruned;
+}
+
+bool Writer::checkpoint_due(bool rush) const {
+    return pages_ >= next_checkpoint_ + (rush ? kCheckpointPagesInARush - kCheckpointPages : 0);
 }
 
 void Writer::checkpoint() {

@@ -44,8 +44,9 @@ class Writer {
 
     // The write-ahead log is due to be carried over. Apart from commit(), so that nobody waits for
     // it, and because a failed fsync in it must not pass unseen, as it would in SQLite's own
-    // automatic checkpoint.
-    bool checkpoint_due() const { return pages_ >= next_checkpoint_; }
+    // automatic checkpoint. In a rush it may grow to eight times its size first: those who come
+    // meanwhile would wait for it.
+    bool checkpoint_due(bool rush) const;
     void checkpoint();
 
     // With what every further write is refused; and whether that is because the file or its log was

@@ -67,10 +67,29 @@ Result<std::int64_t> remove(Connection& connection, std::string_view sql, const 
 }
 
 template <class Record>
-Result<void> upsert(Connection& connection, const Record& record) {
-    auto query = connection.query(upsert_sql<Record>());
+Result<void> run_with(Connection& connection, std::string_view sql, const Record& record) {
+    auto query = connection.query(sql);
     bind_record(query, record);
     return query.run();
+}
+
+// Whether the row is new. Not by one ON CONFLICT DO UPDATE: SQLite keeps a copy of every page that
+// such a statement touches, to undo it alone, and most rows are new.
+template <class Record>
+Result<bool> put_row(Connection& connection, const Record& record) {
+    auto inserted = run_with(connection, insert_new_sql<Record>(), record);
+    if (!inserted) return inserted.error();
+    if (connection.changes() != 0) return true;
+    auto updated = run_with(connection, update_sql<Record>(), record);
+    if (!updated) return updated.error();
+    return false;
+}
+
+template <class Record>
+Result<void> upsert(Connection& connection, const Record& record) {
+    auto put = put_row(connection, record);
+    if (!put) return put.error();
+    return {};
 }
 
 // A row of a list that belongs to another row, at place `n` of it.
@@ -96,16 +115,14 @@ class Applier {
 
     Result<void> operator()(const ports::PutDelivery& write) {
         const auto& delivery = write.delivery;
-        // An update leaves it as it was.
-        sqlite3_set_last_insert_rowid(connection_.raw(), 0);
-        auto stored = upsert(connection_, delivery);
-        if (!stored) {
-            if (stored.error().code != Errc::conflict) return stored;
+        auto is_new = put_row(connection_, delivery);
+        if (!is_new) {
+            if (is_new.error().code != Errc::conflict) return is_new.error();
             return Error{Errc::conflict,
                          fmt::format("delivery {} of {} for {} is stored already",
                                      delivery.delivery_id, delivery.forge, delivery.app)};
         }
-        if (sqlite3_last_insert_rowid(connection_.raw()) != delivery.id.value) {
+        if (!*is_new) {
             auto cleared = run(connection_, "DELETE FROM changes WHERE delivery = ?", delivery.id);
             if (!cleared) return cleared;
         }

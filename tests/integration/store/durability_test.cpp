@@ -230,6 +230,35 @@ TEST_F(StoreDurability, TheLogIsCarriedOverAndAFailedSyncThereCountsToo) {
     close(std::move(store));
 }
 
+TEST_F(StoreDurability, InARushTheLogIsLeftAloneWithinABoundAndGivenBackAfterwards) {
+    constexpr std::size_t kMiB = std::size_t{1} << 20;
+    auto store = open(path_);
+    const std::string large(64 << 10, 'x');
+    int stored = 0;
+    // Two at a time, so that both are one group.
+    auto rush = [&](std::size_t bytes) {
+        for (const auto end = stored + static_cast<int>(bytes / large.size()); stored < end;) {
+            std::vector<std::vector<Write>> batches(2);
+            for (auto& batch : batches)
+                batch.emplace_back(ports::PutConfig{"hash" + std::to_string(stored++), large});
+            for (const auto& result : commit_together(loop_, *store, std::move(batches)))
+                ASSERT_TRUE(result);
+        }
+    };
+    rush(40 * kMiB);
+    EXPECT_GT(fs::file_size(path_ + "-wal"), 40 * kMiB);
+    EXPECT_LT(fs::file_size(path_), kMiB) << "somebody waited for that";
+    rush(120 * kMiB);
+    EXPECT_LT(fs::file_size(path_ + "-wal"), 136 * kMiB);
+    EXPECT_GT(fs::file_size(path_), 100 * kMiB);
+    // The first alone finds nobody to hold up; the next begins the log anew.
+    rush(20 * kMiB);
+    for (int i = 0; i < 2; ++i)
+        ASSERT_TRUE(put(*store, {ports::PutConfig{"calm" + std::to_string(i), "x"}}));
+    EXPECT_LE(fs::file_size(path_ + "-wal"), 16 * kMiB);
+    close(std::move(store));
+}
+
 TEST_F(StoreDurability, ADatabaseThatIsRemovedOrReplacedTakesNoMoreWrites) {
     for (const std::string file : {"", "-wal"}) {
         auto path = directory_ / ("database" + std::to_string(file.size()));

@@ -6,6 +6,11 @@
 
 #include <gtest/gtest.h>
 
+#include <list>
+#include <string>
+#include <string_view>
+#include <vector>
+
 namespace belay::store {
 namespace {
 
@@ -48,6 +53,28 @@ class Queries : public testing::Test {
         return found;
     }
 
+    // What SQLite says to EXPLAIN of each statement so far whose text begins so.
+    std::string explained(const std::string& how, std::string_view beginning) {
+        std::vector<std::string> texts;
+        for (auto* statement = sqlite3_next_stmt(connection_.raw(), nullptr); statement;
+             statement = sqlite3_next_stmt(connection_.raw(), statement))
+            texts.emplace_back(sqlite3_sql(statement));
+        std::string said;
+        for (const auto& text : texts) {
+            if (!text.starts_with(beginning)) continue;
+            const auto explain = how + ' ' + text;
+            said += text + '\n';
+            auto rows = connection_.query(kept_.emplace_back(explain));
+            while (rows.step().value()) {
+                for (int column = 0; column < 4; ++column)
+                    said.append(rows.next_text()).append(" ");
+                said += '\n';
+            }
+        }
+        return said;
+    }
+
+    std::list<std::string> kept_;  // the connection knows its statements by their text
     Connection connection_ = Connection::open(":memory:", Millis(0)).value();
 };
 
@@ -86,6 +113,19 @@ TEST_F(Queries, PagesOfAnAppAreNotSorted) {
     deployments(connection_, "shop", {15, 5}).value();
     events(connection_, 3, 5, "shop", DeploymentId{}).value();
     EXPECT_EQ(statements_that_scan(SQLITE_STMTSTATUS_SORT), "");
+}
+
+TEST_F(Queries, WhatIsUnfinishedIsFoundByItsIndex) {
+    snapshot(connection_).value();
+    const auto plan = explained("EXPLAIN QUERY PLAN", "SELECT \"id\", \"app\", \"trigger\"");
+    EXPECT_NE(plan.find("USING INDEX deployments_unfinished"), std::string::npos) << plan;
+}
+
+TEST_F(Queries, NoRowIsWrittenWithATableMadeForIt) {
+    const auto program = explained("EXPLAIN", "INSERT INTO");
+    EXPECT_NE(program.find(" Insert "), std::string::npos) << program;
+    EXPECT_EQ(program.find("OpenEphemeral"), std::string::npos) << program;
+    EXPECT_EQ(program.find("OpenAutoindex"), std::string::npos) << program;
 }
 
 TEST_F(Queries, PruningDoesABoundedAmountAtOnce) {
