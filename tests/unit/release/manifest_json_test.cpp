@@ -17,6 +17,7 @@ domain::Manifest full_manifest() {
     process.env_file = "/s/worker.env";
     process.uid = 52002;
     process.gid = 52003;
+    process.groups = {27, 52002};
     process.limits = {1ull << 33, 1.5, 64};
     process.overlap = false;
     process.stop_signal = "INT";
@@ -38,7 +39,7 @@ domain::Manifest full_manifest() {
     manifest.bytes = 1'000'000'000'000;
     manifest.files = 20'000;
     manifest.processes = {process, process};
-    manifest.command = domain::CommandPlan{{"make", "install"}, 52002, 52003, Millis{4321}};
+    manifest.command = domain::CommandPlan{{"make", "install"}, 52002, 52003, {27}, Millis{4321}};
     manifest.secrets = {"TOKEN"};
     manifest.health.type = "http";
     manifest.health.path = "/up";
