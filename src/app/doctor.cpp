@@ -1,5 +1,6 @@
 #include "doctor.hpp"
 
+#include "limits.hpp"
 #include "unit_findings.hpp"
 
 #include <belay/cli/cli.hpp>
@@ -182,8 +183,22 @@ Findings host_keys(const Examined& it) {
              "gives others, to be compared first"}};
 }
 
+Findings limits(const Examined& it) {
+    const auto surroundings = config::current_surroundings();
+    // Root's daemon has more than we would get.
+    if (!surroundings.root() && fs::exists("/lib/systemd/system/belay.service")) return {};
+    const auto support = sys::Cgroups::examine(group_place(it.server.state, surroundings));
+    auto lacking = unenforced_limits(support, surroundings);
+    if (lacking.empty())
+        return {{Level::good, "limits",
+                 "memory, cpu and processes of apps are bounded where "
+                 "their files say so",
+                 ""}};
+    return {{Level::warning, "limits", lacking, support.cure}};
+}
+
 // In the order in which they are shown.
-constexpr std::array kChecks{configuration, daemon, units, app_units, ports, secrets, host_keys};
+constexpr std::array kChecks{configuration, daemon, units, app_units, ports, limits, secrets, host_keys};
 
 const char* word(Level level) {
     return level == Level::good ? "ok" : level == Level::warning ? "warning" : "error";

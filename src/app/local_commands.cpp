@@ -3,6 +3,7 @@
 #include "doctor.hpp"
 #include "hook_test.hpp"
 #include "init.hpp"
+#include "limits.hpp"
 #include "serve.hpp"
 #include "unit_findings.hpp"
 #include "unit_rule.hpp"
@@ -56,9 +57,20 @@ std::vector<ports::Complaint> unit_complaints(const std::string& path,
     return complaints;
 }
 
+config::Surroundings surroundings_with_limits() {
+    auto surroundings = config::current_surroundings();
+    // Root's daemon has more than we would get.
+    if (!surroundings.root() && std::filesystem::exists("/lib/systemd/system/belay.service"))
+        return surroundings;
+    const auto support = sys::Cgroups::examine(group_place("check", surroundings));
+    surroundings.lacking_limits = unenforced_keys(support, surroundings);
+    surroundings.why_lacking = support.why + "; " + support.cure;
+    return surroundings;
+}
+
 int check(const cli::CheckOptions& options) {
     const auto path = config_path_of(options.config);
-    auto complaints = config::check(path, options.files);
+    auto complaints = config::check(path, options.files, surroundings_with_limits());
     for (auto& one : unit_complaints(path, options.files))
         complaints.push_back(std::move(one));
     const auto errors = std::count_if(complaints.begin(), complaints.end(),

@@ -2,6 +2,7 @@
 
 #include "data_plane.hpp"
 #include "database_care.hpp"
+#include "limits.hpp"
 #include "log_bounds.hpp"
 #include "measurements.hpp"
 
@@ -144,6 +145,7 @@ class Daemon {
           executable_(executable_path()),
           shim_(required(sys::find_shim())),
           proxy_unit_(surroundings_.variable("BELAY_PROXY_UNIT")),
+          groups_(sys::Cgroups::open(group_place(server_.state, surroundings_))),
           timers_(async::make_timers(loop_.get_executor())),
           tasks_(loop_.get_executor()),
           runtime_(required(
@@ -152,7 +154,10 @@ class Daemon {
                                              shim_,
                                              static_cast<std::uint16_t>(server_.ports.first),
                                              static_cast<std::uint16_t>(server_.ports.last),
-                                             {kStages}}))),
+                                             {kStages},
+                                             groups_,
+                                             server_.uids.first,
+                                             server_.uids.last}))),
           data_plane_(
               loop_.get_executor(), *runtime_, *timers_,
               {executable_, proxy_directory(), server_.state + "/logs/proxy.log", proxy_unit_}),
@@ -160,7 +165,7 @@ class Daemon {
           source_(git::make_child_source(loop_.get_executor(), {executable_, shim_})),
           stages_(stage::make_child_stages(loop_.get_executor(), *timers_,
                                            {executable_, shim_, server_.state + "/run/" + kStages,
-                                            server_.uids.first, server_.uids.last})),
+                                            server_.uids.first, server_.uids.last, groups_})),
           releases_(release::make_releases({server_.state})),
           prober_(health::make_prober(loop_.get_executor(), *timers_, shim_)),
           units_(runtime::make_system_units(loop_.get_executor(), *timers_)),
@@ -237,6 +242,8 @@ class Daemon {
         options.config_directory = std::filesystem::path(config_path_).parent_path();
         options.nonce = required(data_plane_.nonce());
         options.separate_users = surroundings_.root();
+        if (auto lacking = unenforced_limits(groups_.support(), surroundings_); !lacking.empty())
+            options.lacking_limits = lacking + "; " + groups_.support().cure;
         options.timezone = timezone_name();
         options.version = BELAY_VERSION;
         return options;
@@ -280,6 +287,10 @@ class Daemon {
                   {{"version", BELAY_VERSION}, {"state", server_.state}, {"config", config_path_}});
         if (!surroundings_.root())
             log::warning("not root: builds and apps run as this user and can read what it can");
+        if (auto lacking = unenforced_limits(groups_.support(), surroundings_); !lacking.empty())
+            log::warning(lacking, {{"cure", groups_.support().cure}});
+        else
+            log::info("limits of apps are enforced", {{"groups", groups_.support().where}});
         auto adopted = co_await runtime_->adopt();
         if (!adopted)
             log::error("what runs could not be read", {{"error", adopted.error().message}});
@@ -466,6 +477,7 @@ class Daemon {
         co_await notifier_->close(Millis{2'000});
         co_await engine_->close();  // the store with it: no backup is waited for
         co_await care_.close();
+        groups_.close();
         if (again_) replace_process();
         log::info("belay has stopped");
         std::_Exit(exit_code_);
@@ -479,6 +491,7 @@ class Daemon {
     std::string executable_;
     std::string shim_;
     std::string proxy_unit_;  // see DataPlaneOptions
+    sys::Cgroups groups_;
     asio::io_context loop_{1};
     std::unique_ptr<async::Timers> timers_;
     async::TaskGroup tasks_;

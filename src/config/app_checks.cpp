@@ -3,6 +3,7 @@
 #include "config/files.hpp"
 #include "config/grammar.hpp"
 #include "config/nearest.hpp"
+#include "config/users.hpp"
 
 #include <belay/domain/target.hpp>
 
@@ -88,12 +89,22 @@ void check_step_secrets(Reading& reading, const AppConfig& app, const AppContext
     }
 }
 
+// Only what the file asks for: that defaults are without effect is the machine's to say.
+void check_limits(Reading& reading, const Surroundings& surroundings, const std::string& path) {
+    for (const auto& limit : surroundings.lacking_limits) {
+        const auto key = path + ".limits." + limit;
+        if (reading.given(key))
+            reading.warning_at(key, "has no effect on this machine: " + surroundings.why_lacking);
+    }
+}
+
 void check_steps(Reading& reading, const AppConfig& app, const AppContext& context,
                  const std::string& name, const std::vector<domain::Step>& steps) {
     for (std::size_t i = 0; i < steps.size(); ++i) {
         auto path = fmt::format("{}[{}]", name, i + 1);
         if (!reading.given(path)) path = name;
         check_step_secrets(reading, app, context, path, steps[i]);
+        check_limits(reading, context.surroundings, path);
         if (steps[i].silence > steps[i].timeout && reading.given(path + ".silence"))
             reading.warning_at(
                 path + ".silence",
@@ -147,11 +158,12 @@ void check_in_place(Reading& reading, const AppConfig& app) {
                                          kind));
 }
 
-void check_target(Reading& reading, const AppConfig& app) {
+void check_target(Reading& reading, const AppConfig& app, const Surroundings& surroundings) {
     if (app.target == Target::service) {
         for (const auto& process : app.processes) {
             auto path = joined("service", process.name);
             if (!reading.given(path)) path = "service";
+            check_limits(reading, surroundings, path);
             if (!process.overlap)
                 reading.warning_at(
                     path + ".overlap",
@@ -220,7 +232,8 @@ void check_app(Reading& reading, const AppConfig& app, const AppContext& context
                                                  !reading.given("release.run"))
         reading.error(*release, "release.run", "is missing: the command of the release");
     check_variables(reading, app, context);
-    check_target(reading, app);
+    check_target(reading, app, context.surroundings);
+    check_users(reading, app, context);
     check_health(reading, app);
     check_traffic(reading, app, context);
     check_notify(reading, app, context.server);

@@ -43,7 +43,7 @@ Task<void> BakeMonitor::stop() {
 void BakeMonitor::on_change(const Member& member, const ports::RunInfo& info) {
     if (info.state == ports::RunState::running) return;
     auto how = how_it_ended(info);
-    trip(domain::Reason::exited,
+    trip(reason_of_end(info),
          fmt::format("{} {} while its release was watched", member.process, how), info.last_exit);
 }
 

@@ -2,6 +2,7 @@
 #include "engine_core.hpp"
 #include "environment.hpp"
 #include "matching.hpp"
+#include "users.hpp"
 
 #include <belay/base/log.hpp>
 #include <belay/domain/target.hpp>
@@ -545,7 +546,8 @@ Task<Result<int>> EngineCore::run(OneOff command, std::function<Task<bool>(std::
     if (!environment) co_return environment.error();
     auto logs = releases.log_directory(app.name, "run");
     if (!logs) co_return logs.error();
-    const auto users = users_of(app, services_.options.separate_users);
+    auto manifest = co_await releases.manifest(app.name, app.record.live);
+    if (!manifest) co_return manifest.error();
     ports::StageJob job;
     job.app = app.name;
     job.name = "run";
@@ -554,8 +556,8 @@ Task<Result<int>> EngineCore::run(OneOff command, std::function<Task<bool>(std::
     job.env = std::move(*environment);
     add_instance(job.env, "run", 1, 0);
     job.mask = mask_of(app);
-    job.uid = users.run;
-    job.gid = users.run;
+    if (*manifest)
+        if (auto user = user_of(**manifest)) run_as(job, *user);
     job.timeout = Millis{24 * 3'600'000};
     job.silence = job.timeout;
     job.log_path = fmt::format("{}/{}.log", *logs, services_.now().time_since_epoch().count());

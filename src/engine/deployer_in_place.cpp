@@ -4,6 +4,7 @@
 // act with the release before.
 #include "deployer.hpp"
 #include "environment.hpp"
+#include "users.hpp"
 
 #include <belay/base/failpoint.hpp>
 #include <belay/base/log.hpp>
@@ -130,8 +131,7 @@ Task<domain::Event> Deployer::run_command(RunSetPtr set, std::string stage) {
     job.env = std::move(*environment);
     job.mask = secrets_in(manifest, job.env);
     add_instance(job.env, "command", 1, 0);
-    job.uid = manifest.command->uid;
-    job.gid = manifest.command->gid;
+    if (auto user = user_of(*manifest.command)) run_as(job, *user);
     job.timeout = manifest.command->timeout;
     job.silence = manifest.command->timeout;
     auto event = co_await run_stage(std::move(job), "command");

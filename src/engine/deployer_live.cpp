@@ -148,14 +148,18 @@ Task<domain::Event> Deployer::judge_set(RunSetPtr set, Outside& outside) {
     auto& changed = outside.changed;
     std::optional<Exit> last_exit;
     std::string ended;
+    auto end_reason = Reason::exited;
     auto exits = services_.fleet.watch(*set, [&](const Member& member, const ports::RunInfo& info) {
         if (info.state == ports::RunState::running || !ended.empty()) return;
         last_exit = info.last_exit;
+        end_reason = reason_of_end(info);
         ended = fmt::format("{} {} before it was healthy", member.process, how_it_ended(info));
         changed.set();
     });
-    auto dead_already = services_.fleet.dead(*set, Which::all);
-    if (!dead_already.empty()) ended = dead_already + " before it was healthy";
+    if (auto dead_already = services_.fleet.dead(*set, Which::all)) {
+        ended = dead_already->text + " before it was healthy";
+        end_reason = dead_already->reason;
+    }
 
     struct Judged {
         std::size_t index;
@@ -173,7 +177,7 @@ Task<domain::Event> Deployer::judge_set(RunSetPtr set, Outside& outside) {
 
     while (true) {
         if (!ended.empty()) {
-            auto event = failed(Reason::exited, ended);
+            auto event = failed(end_reason, ended);
             put_exit(event.failure, last_exit);
             co_return event;
         }
@@ -319,8 +323,8 @@ Task<domain::Event> Deployer::switch_traffic() {
 Task<domain::Event> Deployer::flip_to_candidate() {
     auto candidate = app_.candidate;
     if (!candidate) co_return failed(Reason::switch_failed, "the candidate is gone");
-    if (auto dead = services_.fleet.dead(*candidate, Which::all); !dead.empty())
-        co_return failed(Reason::exited, dead + " just before the switch");
+    if (auto dead = services_.fleet.dead(*candidate, Which::all))
+        co_return failed(dead->reason, dead->text + " just before the switch");
     if (has_exclusive(*candidate)) {
         auto problem = co_await change_exclusive(candidate);
         if (problem) {
@@ -596,7 +600,7 @@ Task<Result<void>> Deployer::flip_back() {
         const bool answers = co_await wait_for_first_pass(services_, old, kRollbackPatience);
         if (!answers) unanswered = fmt::format("release {} does not answer either", old->release());
     }
-    if (!unanswered.empty() && app_.live && services_.fleet.dead(*app_.live, Which::all).empty())
+    if (!unanswered.empty() && app_.live && !services_.fleet.dead(*app_.live, Which::all))
         co_return Error{Errc::unavailable, unanswered};
     auto upstreams = services_.fleet.upstreams(*old);
     if (!upstreams.empty()) {

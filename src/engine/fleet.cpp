@@ -2,6 +2,7 @@
 
 #include "environment.hpp"
 #include "run_end.hpp"
+#include "users.hpp"
 
 #include <belay/async/task_group.hpp>
 #include <belay/base/log.hpp>
@@ -33,12 +34,6 @@ bool at_named_port(const domain::Manifest& manifest, const RunName& name, std::u
             return plan.name == name.process &&
                    std::find(plan.ports.begin(), plan.ports.end(), port) != plan.ports.end();
         });
-}
-
-ProcessLimits limits_of(const domain::ResourceLimits& limits) {
-    ProcessLimits result;
-    if (limits.processes) result.processes = static_cast<std::uint64_t>(*limits.processes);
-    return result;
 }
 
 }  // namespace
@@ -170,9 +165,8 @@ Task<StartResult> Fleet::start_member(RunSetPtr set, std::size_t index, RestartP
     spec.env = std::move(*environment);
     add_instance(spec.env, plan.name, member.instance, member.port);
     spec.cwd = manifest.directory;
-    if (plan.uid >= 0)
-        spec.user = User{static_cast<uid_t>(plan.uid), static_cast<gid_t>(plan.gid), {}};
-    spec.limits = limits_of(plan.limits);
+    spec.user = user_of(plan);
+    spec.resources = plan.limits;
     auto signal = parse_signal(plan.stop_signal);
     spec.stop.signal = signal ? *signal : SIGTERM;
     spec.stop.to = plan.stop_to == "main" ? StopTo::main : StopTo::tree;
@@ -291,15 +285,16 @@ Task<void> Fleet::keep_up(RunSetPtr set, RestartPolicy policy) {
     }
 }
 
-std::string Fleet::dead(const RunSet& set, Which which) const {
+std::optional<Death> Fleet::dead(const RunSet& set, Which which) const {
     for (const auto& member : set.members) {
         if (!fits(member, which) || !member.started) continue;
         auto info = runtime_.info(member.run_id);
-        if (!info) return fmt::format("{} is gone", member.process);
+        if (!info) return Death{domain::Reason::exited, member.process + " is gone"};
         if (info->state == ports::RunState::running) continue;
-        return fmt::format("{} {}", member.process, how_it_ended(*info));
+        return Death{reason_of_end(*info),
+                     fmt::format("{} {}", member.process, how_it_ended(*info))};
     }
-    return {};
+    return std::nullopt;
 }
 
 bool Fleet::all_running(const RunSet& set) const {

@@ -63,6 +63,11 @@ struct StartFailure {
     std::string detail;
 };
 
+struct Death {
+    domain::Reason reason = domain::Reason::exited;  // or oom
+    std::string text;                                // "web exited with code 3"
+};
+
 // "shop.12.web.1.3"
 struct RunName {
     std::string app;
@@ -104,8 +109,8 @@ class Fleet {
     Task<void> stop(RunSetPtr set, Which which);
     Task<void> keep_up(RunSetPtr set, RestartPolicy policy);
 
-    // The first started member that no longer runs, as a sentence; empty while all run.
-    std::string dead(const RunSet& set, Which which) const;
+    // The first started member that no longer runs; none while all run.
+    std::optional<Death> dead(const RunSet& set, Which which) const;
     bool all_running(const RunSet& set) const;
     std::vector<ports::Upstream> upstreams(const RunSet& set) const;
     // Called for every change of one of the set's members until the subscription ends.

@@ -2,6 +2,7 @@
 
 #include "bake_monitor.hpp"
 #include "environment.hpp"
+#include "users.hpp"
 
 #include <fmt/format.h>
 
@@ -47,20 +48,14 @@ Task<Result<ports::ProbeProgram>> program_of(Services& services, RunSetPtr set, 
     program.cwd = manifest.directory;
     program.env = std::move(*environment);
     program.mask = secrets_in(manifest, program.env);
-    int uid = -1, gid = -1;
     if (member.ours()) {
         add_instance(program.env, member.process, member.instance, member.port);
-        const auto& plan = plan_of(*set, member);
-        uid = plan.uid;
-        gid = plan.gid;
+        program.user = user_of(plan_of(*set, member));
     } else if (manifest.command) {
-        uid = manifest.command->uid;
-        gid = manifest.command->gid;
+        program.user = user_of(*manifest.command);
     } else if (manifest.unit) {
-        uid = manifest.unit->uid;
-        gid = manifest.unit->gid;
+        program.user = user_of(*manifest.unit);
     }
-    if (uid >= 0) program.user = User{static_cast<uid_t>(uid), static_cast<gid_t>(gid), {}};
     co_return program;
 }
 
@@ -69,6 +64,25 @@ Task<Result<ports::ProbeProgram>> program_of(Services& services, RunSetPtr set, 
 domain::AppUsers users_of(const AppContext& app, bool separate) {
     if (!separate || app.record.uid_base == 0) return {};
     return {app.record.uid_base, app.record.uid_base + 1, app.record.uid_base + 2};
+}
+
+Result<domain::AppUsers> users_of(const Services& services, const AppContext& app,
+                                  const domain::AppConfig& config) {
+    auto users = users_of(app, services.options.separate_users);
+    if (!users.separate()) return users;
+    auto name = [&](const std::string& word, std::optional<User>& user, int& uid) -> Result<void> {
+        if (word == "auto") return {};
+        auto found = services.world.config.user(word);
+        if (!found) return prefixed("user", found.error());
+        uid = static_cast<int>(found->uid);
+        user = std::move(*found);
+        return {};
+    };
+    if (auto named = name(config.build_user(), users.named_build, users.build); !named)
+        return named.error();
+    if (auto named = name(config.run_user(), users.named_run, users.run); !named)
+        return named.error();
+    return users;
 }
 
 ports::AddEvent event_of(const domain::Deployment& deployment, TimePoint at, std::string text) {

@@ -40,6 +40,8 @@ ServerStatus EngineCore::server_status() {
         status.problems.push_back(
             "belay does not run as root: builds and apps run as its own user and can read what it "
             "can");
+    if (!services_.options.lacking_limits.empty())
+        status.problems.push_back(services_.options.lacking_limits);
     return status;
 }
 

@@ -40,6 +40,7 @@ void describe(Archive& at, ProcessPlan& process) {
     at("env_file", process.env_file);
     at("uid", process.uid);
     at("gid", process.gid);
+    at("groups", process.groups);
     at("limits", process.limits);
     at("overlap", process.overlap);
     at("stop_signal", process.stop_signal);
@@ -54,6 +55,7 @@ void describe(Archive& at, CommandPlan& command) {
     at("argv", command.argv);
     at("uid", command.uid);
     at("gid", command.gid);
+    at("groups", command.groups);
     at("timeout_ms", command.timeout);
 }
 

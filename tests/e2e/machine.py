@@ -449,6 +449,16 @@ listen = ["127.0.0.1:{self.proxy_port}"]
             self.daemon.kill()
             self.daemon.wait()
         self.kill_everything()
+        for group in self.groups():
+            with contextlib.suppress(OSError):
+                os.rmdir(group)
+
+    def groups(self):
+        """Control groups of this machine's daemon, the deepest first: they are named by its state directory (FNV-1a)."""
+        name = 2166136261
+        for byte in self.state.encode():
+            name = (name ^ byte) * 16777619 % (1 << 32)
+        return [path for path, _, _ in os.walk("/sys/fs/cgroup", topdown=False) if f"/belay-{name:08x}" in path]
 
 
 class TestCase(unittest.TestCase):

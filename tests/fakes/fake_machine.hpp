@@ -58,6 +58,7 @@ struct FakeMachine {
 
     // stages: name -> how it ends; all others pass
     std::map<std::string, ports::StageOutcome> outcomes;
+    std::map<std::string, int> stage_users;  // uid that a step had last
     std::vector<std::string> stages_run;
 
     // release directories
@@ -200,6 +201,7 @@ class FakeStages : public ports::Stages {
 
     Task<Result<ports::StageOutcome>> run(ports::StageJob job, async::Cancel cancel) override {
         machine_.stages_run.push_back(job.name);
+        machine_.stage_users[job.name] = job.uid;
         const bool whole = co_await timers_.sleep(Millis{1'000}, cancel);
         ports::StageOutcome outcome;
         outcome.verdict = whole ? ports::StageVerdict::passed : ports::StageVerdict::canceled;
@@ -532,6 +534,11 @@ class FakeConfigSource : public ports::ConfigSource {
     }
     std::string hash(const std::string& json) const override { return "#" + json; }
     Result<Secret> resolve(const domain::SecretRef&) const override { return Secret("secret"); }
+    std::map<std::string, User> users;
+    Result<User> user(const std::string& name) const override {
+        if (auto found = users.find(name); found != users.end()) return found->second;
+        return Error{Errc::invalid, "there is no user \"" + name + "\""};
+    }
     Result<std::map<std::string, Secret>> secrets(const domain::AppConfig&) const override {
         return std::map<std::string, Secret>{};
     }

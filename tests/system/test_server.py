@@ -113,6 +113,14 @@ class OnServer(unittest.TestCase):
     def pids(self, words):
         return self.box.run("pgrep", "-f", words, check=False).stdout.split()
 
+    def assert_in_groups(self, pids):
+        """They live below the unit that is never started anew, each in a group of its run; the daemon does not."""
+        for pid in pids:
+            self.assertRegex(self.box.run("cat", f"/proc/{pid}/cgroup").stdout,
+                             r"0::/system\.slice/belay-groups\.service/belay-[0-9a-f]{8}/run-")
+        daemon = self.unit("belay", "MainPID")
+        self.assertEqual(self.box.run("cat", f"/proc/{daemon}/cgroup").stdout.strip(), "0::/system.slice/belay.service")
+
     def app_file(self, url):
         return f"""repo = "{url}"
 poll = "off"
@@ -171,7 +179,7 @@ stop_timeout = "5s"
         self.assertNotIn("W: ", said.stderr)
         for command in install[1:]:
             self.type(command)
-        for unit in ("belay.service", "belay-proxy.service", "belay-proxy.socket"):
+        for unit in ("belay.service", "belay-groups.service", "belay-proxy.service", "belay-proxy.socket"):
             self.assertEqual(self.unit(unit, "ActiveState"), "active", unit + box.log())
         self.assertEqual(box.run("systemctl", "is-enabled", "belay").stdout.strip(), "enabled")
         self.assertEqual(box.run("stat", "-c", "%a %U", "/etc/belay/secrets").stdout.strip(), "700 root")
@@ -207,8 +215,12 @@ class Server(OnServer):
 
         apps = self.pids("python3 app.py")
         self.assertTrue(apps)
+        self.assert_in_groups(apps)
         box.run("systemctl", "restart", "belay")
         self.assertEqual(self.pids("python3 app.py"), apps)
+        self.assertNotEqual(box.run("systemctl", "stop", "belay-groups", check=False).returncode, 0)
+        self.assertEqual(self.pids("python3 app.py"), apps)
+        self.assert_in_groups(apps)
         box.run("kill", "-KILL", self.unit("belay", "MainPID"))
         self.wait_daemon()
         self.assertEqual(self.pids("python3 app.py"), apps)

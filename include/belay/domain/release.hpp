@@ -1,9 +1,11 @@
 // What runs: releases, the app's durable facts, and what must come up after a boot.
 #pragma once
 
+#include <belay/base/process.hpp>
 #include <belay/domain/config.hpp>
 #include <belay/domain/deployment.hpp>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -68,11 +70,29 @@ struct App {
 // Numeric ids of the app's three users; -1: all run as the daemon itself.
 struct AppUsers {
     int fetch = -1;
-    int build = -1;
+    int build = -1;  // these two are others where the app's file names them
     int run = -1;
+    std::optional<User> named_build{};  // with their own groups
+    std::optional<User> named_run{};
 
     bool separate() const { return run >= 0; }
+    // The groups are the app's own whoever its users are: a release before, of other users, must go
+    // on reading what lies beside the new one.
+    int files_group() const { return separate() ? fetch + 2 : -1; }
+    int mirror_group() const { return separate() ? fetch + 1 : -1; }
+    // Who a process of a step, and one of a release, is. Only where they are separate.
+    User builder() const { return member(named_build, build); }
+    User runner() const { return member(named_run, run); }
+
     bool operator==(const AppUsers&) const = default;
+
+  private:
+    User member(const std::optional<User>& named, int uid) const {
+        auto user = named.value_or(User{static_cast<uid_t>(uid), static_cast<gid_t>(uid), {}});
+        const auto group = static_cast<gid_t>(files_group());
+        if (user.gid != group) user.groups.push_back(group);
+        return user;
+    }
 };
 
 // All that starting one process of a sealed release needs (manifest schema, spec/decisions.md 4).
@@ -83,6 +103,7 @@ struct ProcessPlan {
     std::string env_file;  // secrets/APP/NUMBER/PROCESS.env
     int uid = -1;          // -1: as the daemon
     int gid = -1;
+    std::vector<int> groups;  // besides
     ResourceLimits limits;
     bool overlap = true;
     std::string stop_signal = "TERM";
@@ -100,6 +121,7 @@ struct CommandPlan {
     std::vector<std::string> argv;
     int uid = -1;  // -1: as the daemon
     int gid = -1;
+    std::vector<int> groups;  // besides
     Millis timeout{};
 
     bool operator==(const CommandPlan&) const = default;
@@ -126,7 +148,7 @@ struct RoutePlan {
 };
 
 // The highest that this version knows.
-inline constexpr int kManifestSchema = 3;
+inline constexpr int kManifestSchema = 4;
 
 // releases/APP/NUMBER.json without its file list.
 struct Manifest {
@@ -155,9 +177,15 @@ struct Manifest {
     Target target() const {
         return command ? Target::command : unit ? Target::unit : Target::service;
     }
-    // The lowest schema that can carry it: a Belay that does not know of releases without processes
-    // has to leave them alone.
-    int needed_schema() const { return unit ? 3 : command ? 2 : 1; }
+    // Who may read the release by a group of its own only.
+    bool has_groups() const {
+        return (command && !command->groups.empty()) ||
+               std::any_of(processes.begin(), processes.end(),
+                           [](const ProcessPlan& plan) { return !plan.groups.empty(); });
+    }
+    // The lowest schema that can carry it: a Belay that does not know of groups, or of releases
+    // without processes, has to leave them alone.
+    int needed_schema() const { return has_groups() ? 4 : unit ? 3 : command ? 2 : 1; }
     bool operator==(const Manifest&) const = default;
 };
 

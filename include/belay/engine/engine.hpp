@@ -47,6 +47,7 @@ struct EngineOptions {
     std::string config_directory;  // where known_hosts and secrets/ lie
     std::string nonce;             // the proxy's, for the probe after a switch
     bool separate_users = false;   // the daemon can change uids
+    std::string lacking_limits;    // which limits the machine does not enforce, why, and the cure
     std::string timezone = "UTC";
     std::string version;
 };

@@ -6,6 +6,7 @@
 #include <belay/base/error.hpp>
 #include <belay/base/process.hpp>
 #include <belay/base/time.hpp>
+#include <belay/domain/config.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -35,14 +36,14 @@ struct ProcessSpec {
     std::string cwd;
     std::optional<User> user;  // unset: as the daemon
     ProcessLimits limits;
-    std::uint16_t port = 0;           // allotted by allot_port() before; 0: listens nowhere
-    bool socket_activation = false;   // open 127.0.0.1:port and hand it over, named "http"
-    std::vector<Listener> listeners;  // handed over before the one of socket_activation
+    domain::ResourceLimits resources;  // of the whole tree, as far as the machine enforces them
+    std::uint16_t port = 0;            // allotted by allot_port() before; 0: listens nowhere
+    bool socket_activation = false;    // open 127.0.0.1:port and hand it over, named "http"
+    std::vector<Listener> listeners;   // handed over before the one of socket_activation
     StopRule stop;
     std::string log_path;  // standard output and error, appended; created 0600
     RestartPolicy policy = RestartPolicy::never;
     Millis first_backoff{1'000};  // before the first restart; doubles up to a minute
-    std::string cgroup;           // a cgroup directory to join; empty: none
 };
 
 enum class RunState {

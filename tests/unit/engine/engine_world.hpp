@@ -41,6 +41,7 @@ class EngineWorld {
     FakeTimers timers;
     FakeOutbox outbox;
     const ports::ForgeDirectory* status_forges = nullptr;
+    bool separate_users = false;
 
     EngineWorld() { config.apps.push_back(app_config()); }
     ~EngineWorld() { kill(); }
@@ -88,7 +89,9 @@ class EngineWorld {
                             config,
                             &outbox,
                             status_forges};
-        engine = engine::make_engine(std::move(world), engine::EngineOptions{}, engine::Hooks{});
+        engine::EngineOptions options;
+        options.separate_users = separate_users;
+        engine = engine::make_engine(std::move(world), std::move(options), engine::Hooks{});
         bool done = false;
         boost::asio::co_spawn(*loop, start_up(), [&done](std::exception_ptr failure) {
             if (failure) std::rethrow_exception(failure);
