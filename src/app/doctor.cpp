@@ -3,20 +3,26 @@
 #include "limits.hpp"
 #include "unit_findings.hpp"
 
+#include <belay/async/timers.hpp>
 #include <belay/cli/cli.hpp>
 #include <belay/config/paths.hpp>
 #include <belay/config/source.hpp>
 #include <belay/sys/files.hpp>
 #include <belay/sys/service_manager.hpp>
 #include <belay/sys/sockets.hpp>
+#include <belay/sys/units.hpp>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
+#include <exception>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,6 +37,7 @@ struct Examined {
     std::string config_path;
     config::Beside beside;
     domain::ServerConfig server;
+    std::string in_units;  // an app with runtime = "systemd"; empty: there is none
 };
 
 using Findings = std::vector<Finding>;
@@ -108,6 +115,28 @@ Findings units(const Examined& it) {
                        "journalctl -u belay-proxy.socket says why; then systemctl daemon-reload && "
                        "systemctl restart belay-proxy.socket belay-proxy"});
     return all;
+}
+
+// Apps of runtime = "systemd" start, stop and are adopted over the bus.
+Findings bus(const Examined& it) {
+    if (it.in_units.empty()) return {};
+    boost::asio::io_context loop(1);
+    auto timers = async::make_timers(loop.get_executor());
+    sys::Units units(loop.get_executor(), *timers);
+    std::optional<Result<std::string>> version;
+    boost::asio::co_spawn(loop, units.version(),
+                          [&](std::exception_ptr failure, Result<std::string> answer) {
+                              if (failure) std::rethrow_exception(failure);
+                              version.emplace(std::move(answer));
+                          });
+    while (!version && loop.run_one() != 0) {
+    }
+    if (version && *version)
+        return {{Level::good, "units", "systemd " + **version + " answers over D-Bus", ""}};
+    return {{Level::bad, "units",
+             fmt::format("{} is kept by systemd, which does not answer: {}", it.in_units,
+                         version ? version->error().message : std::string("the bus is silent")),
+             "apt install dbus; systemctl start dbus.socket"}};
 }
 
 bool is_ours(const std::string& holder) {
@@ -198,7 +227,7 @@ Findings limits(const Examined& it) {
 }
 
 // In the order in which they are shown.
-constexpr std::array kChecks{configuration, daemon, units, app_units, ports, limits, secrets, host_keys};
+constexpr std::array kChecks{configuration, daemon, units, bus, app_units, ports, limits, secrets, host_keys};
 
 const char* word(Level level) {
     return level == Level::good ? "ok" : level == Level::warning ? "warning" : "error";
@@ -207,10 +236,14 @@ const char* word(Level level) {
 }  // namespace
 
 std::vector<Finding> examine(const std::string& config_path) {
-    Examined it{config_path, config::Beside(config_path), {}};
+    Examined it{config_path, config::Beside(config_path), {}, {}};
     auto loaded = config::make_source(config_path)->load();
     it.server = loaded.server ? *loaded.server
                               : config::default_server(config::current_surroundings(), config_path);
+    for (const auto& app : loaded.apps)
+        for (const auto& process :
+             app.config ? app.config->processes : std::vector<domain::Process>{})
+            if (process.runtime == "systemd") it.in_units = app.name;
     std::vector<Finding> all;
     for (const auto& check : kChecks)
         for (auto& finding : check(it))

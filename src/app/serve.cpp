@@ -21,7 +21,9 @@
 #include <belay/proxy/control_client.hpp>
 #include <belay/release/releases.hpp>
 #include <belay/runtime/process_runtime.hpp>
+#include <belay/runtime/runtimes.hpp>
 #include <belay/runtime/system_units.hpp>
+#include <belay/runtime/systemd_runtime.hpp>
 #include <belay/stage/child_stages.hpp>
 #include <belay/sys/files.hpp>
 #include <belay/sys/instance_lock.hpp>
@@ -29,6 +31,7 @@
 #include <belay/sys/service_manager.hpp>
 #include <belay/sys/shim.hpp>
 #include <belay/sys/sockets.hpp>
+#include <belay/sys/units.hpp>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -148,16 +151,8 @@ class Daemon {
           groups_(sys::Cgroups::open(group_place(server_.state, surroundings_))),
           timers_(async::make_timers(loop_.get_executor())),
           tasks_(loop_.get_executor()),
-          runtime_(required(
-              runtime::make_process_runtime(loop_.get_executor(), *timers_,
-                                            {server_.state + "/run",
-                                             shim_,
-                                             static_cast<std::uint16_t>(server_.ports.first),
-                                             static_cast<std::uint16_t>(server_.ports.last),
-                                             {kStages},
-                                             groups_,
-                                             server_.uids.first,
-                                             server_.uids.last}))),
+          systemd_(loop_.get_executor(), *timers_),
+          runtime_(make_runtime()),
           data_plane_(
               loop_.get_executor(), *runtime_, *timers_,
               {executable_, proxy_directory(), server_.state + "/logs/proxy.log", proxy_unit_}),
@@ -192,6 +187,28 @@ class Daemon {
         auto server = loaded.server ? *loaded.server : last_valid(config_path_, surroundings_);
         server.state = absolute(server.state);
         return server;
+    }
+
+    std::unique_ptr<ports::Runtime> make_runtime() {
+        auto pool = std::make_shared<sys::PortPool>(
+            sys::PortRange{static_cast<std::uint16_t>(server_.ports.first),
+                           static_cast<std::uint16_t>(server_.ports.last)});
+        runtime::ProcessRuntimeOptions processes;
+        processes.run_directory = server_.state + "/run";
+        processes.shim_path = shim_;
+        processes.ports = pool;
+        processes.others = {kStages};
+        processes.groups = groups_;
+        processes.first_uid = server_.uids.first;
+        processes.last_uid = server_.uids.last;
+        runtime::SystemdRuntimeOptions services;
+        services.directory = server_.state + "/units";
+        services.ports = pool;
+        return runtime::make_runtimes(
+            required(runtime::make_process_runtime(loop_.get_executor(), *timers_,
+                                                   std::move(processes))),
+            required(runtime::make_systemd_runtime(loop_.get_executor(), *timers_, systemd_,
+                                                   std::move(services))));
     }
 
     // A unit says where its state is; that is not ours to move.
@@ -495,6 +512,7 @@ class Daemon {
     asio::io_context loop_{1};
     std::unique_ptr<async::Timers> timers_;
     async::TaskGroup tasks_;
+    sys::Units systemd_;
     std::unique_ptr<ports::Runtime> runtime_;
     DataPlane data_plane_;
     proxy::ControlClient traffic_;

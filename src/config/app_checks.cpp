@@ -158,12 +158,30 @@ void check_in_place(Reading& reading, const AppConfig& app) {
                                          kind));
 }
 
-void check_target(Reading& reading, const AppConfig& app, const Surroundings& surroundings) {
+void check_runtime(Reading& reading, const domain::Process& process, const std::string& path,
+                   const AppContext& context) {
+    if (process.runtime != "systemd") return;
+    // A default of belay.toml stands in for a key of the file itself.
+    const auto key = path + ".runtime";
+    if (!context.surroundings.systemd)
+        reading.error_at(key,
+                         "needs systemd as PID 1, which this machine does not have: use "
+                         "\"process\"");
+    else if (!context.surroundings.root())
+        reading.error_at(key, "needs Belay to run as root: use \"process\"");
+    if (process.socket_activation)
+        reading.error_at(path + ".socket_activation",
+                         "a unit of systemd gets no sockets of Belay's: use runtime = "
+                         "\"process\", or have the app listen on PORT");
+}
+
+void check_target(Reading& reading, const AppConfig& app, const AppContext& context) {
     if (app.target == Target::service) {
         for (const auto& process : app.processes) {
             auto path = joined("service", process.name);
             if (!reading.given(path)) path = "service";
-            check_limits(reading, surroundings, path);
+            check_limits(reading, context.surroundings, path);
+            check_runtime(reading, process, path, context);
             if (!process.overlap)
                 reading.warning_at(
                     path + ".overlap",
@@ -232,7 +250,7 @@ void check_app(Reading& reading, const AppConfig& app, const AppContext& context
                                                  !reading.given("release.run"))
         reading.error(*release, "release.run", "is missing: the command of the release");
     check_variables(reading, app, context);
-    check_target(reading, app, context.surroundings);
+    check_target(reading, app, context);
     check_users(reading, app, context);
     check_health(reading, app);
     check_traffic(reading, app, context);

@@ -362,8 +362,9 @@ const Keys<Process>& process_keys() {
         key("socket_activation", boolean_kind(), &Process::socket_activation,
             "the private listening socket is handed over (LISTEN_FDS)",
             {"the app opens PORT itself", {"false"}}),
-        key("runtime", choice({"process", "systemd"}), &Process::runtime, "who keeps it running",
-            {"Belay itself starts it and keeps it running", {"\"process\""}}),
+        key("runtime", choice({"process", "systemd"}), &Process::runtime,
+            "who keeps it running: Belay's shim, or a transient unit of systemd (as root; "
+            "docs/operations.md)"),
     };
     return keys;
 }

@@ -53,6 +53,7 @@ Surroundings current_surroundings() {
     Surroundings surroundings;
     surroundings.uid = geteuid();
     surroundings.user = std::to_string(surroundings.uid);
+    surroundings.systemd = access("/run/systemd/system", F_OK) == 0;
     for (char** each = environ; each != nullptr && *each != nullptr; ++each) {
         std::string_view pair(*each);
         auto equals = pair.find('=');

@@ -93,11 +93,13 @@ Task<void> EngineCore::boot_app(domain::LiveManifest manifest) {
     co_await boot_release(app, std::move(*chosen));
 }
 
-// Starts a proven release where nothing of the app runs, and gives it the traffic.
+// Starts what does not run yet of a proven release, and gives it the traffic.
 Task<void> EngineCore::boot_release(AppContext& app, domain::Manifest chosen) {
     const auto number = chosen.number;
     app.record.live = number;
-    app.live = services_.fleet.make(chosen);
+    // The machine may have started it already, of what was live after it nothing.
+    app.live = services_.fleet.adopt(chosen, Age::named);
+    co_await services_.fleet.forget_dead(app.live);
     auto logs = services_.world.releases.log_directory(app.name, fmt::format("r{}", number));
     if (!logs) log::error("no place for the app's output", {{"error", logs.error().message}});
     auto started = co_await services_.fleet.start(app.live, Which::all, RestartPolicy::always,
@@ -116,6 +118,7 @@ Task<void> EngineCore::boot_release(AppContext& app, domain::Manifest chosen) {
     if (!written) log::error("live/APP.json was not written", {{"error", written.error().message}});
     auto current = co_await services_.world.releases.set_current(app.name, number);
     if (!current) log::error("`current` was not set", {{"error", current.error().message}});
+    co_await settle_boot(services_, app);
 }
 
 // The newest one before it that was proven healthy and is what was sealed. Which those are only the
@@ -343,6 +346,8 @@ Task<void> EngineCore::reconcile(AppContext& app, std::vector<Deployment> unfini
     std::vector<RunSetPtr> kept{app.live};
     co_await services_.fleet.stop_strays(app.name, std::move(kept));
     if (app.live) {
+        // A daemon may have died between the one and the other.
+        co_await settle_boot(services_, app);
         auto serving = co_await services_.world.traffic.serving(app.name);
         bool routed = serving && serving->release == app.live->release();
         if (!routed) co_await route_live(app);

@@ -301,6 +301,7 @@ domain::Manifest Deployer::manifest_of(const domain::AppConfig& config,
         plan.stop_to = process.stop_to;
         plan.stop_timeout = process.stop_timeout;
         plan.socket_activation = process.socket_activation;
+        plan.runtime = process.runtime;
         manifest.processes.push_back(std::move(plan));
     }
     return manifest;

@@ -637,6 +637,8 @@ Task<domain::Event> Deployer::roll_back() {
     co_await stop_watching();
     close_bake();
     co_await settle_live();
+    // What may not run beside another of it runs anew.
+    co_await settle_boot(services_, app_);
     if (app_.candidate)
         co_await services_.fleet.stop(std::exchange(app_.candidate, nullptr), Which::all);
     if (!active().unanswered.empty())
@@ -662,6 +664,7 @@ Task<void> Deployer::promote() {
         log::error("live/APP.json was not written: a boot would start the release before",
                    {{"app", app_.name}, {"error", written.error().message}});
     failpoint("promoted");
+    co_await settle_boot(services_, app_);
 }
 
 Task<void> Deployer::discard() {

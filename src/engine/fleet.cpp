@@ -167,6 +167,7 @@ Task<StartResult> Fleet::start_member(RunSetPtr set, std::size_t index, RestartP
     spec.cwd = manifest.directory;
     spec.user = user_of(plan);
     spec.resources = plan.limits;
+    spec.runtime = plan.runtime;
     auto signal = parse_signal(plan.stop_signal);
     spec.stop.signal = signal ? *signal : SIGTERM;
     spec.stop.to = plan.stop_to == "main" ? StopTo::main : StopTo::tree;
@@ -262,6 +263,14 @@ Task<void> Fleet::stop(RunSetPtr set, Which which) {
     co_await group.join();
 }
 
+Task<void> Fleet::forget_dead(RunSetPtr set) {
+    for (auto& member : set->members) {
+        if (member.started || !member.ours()) continue;
+        auto info = runtime_.info(member.run_id);
+        if (info && !alive(info->state)) co_await forget(member);
+    }
+}
+
 Task<StartResult> Fleet::revive(RunSetPtr set) {
     for (auto& member : set->members) {
         if (!member.started || !member.ours()) continue;
@@ -283,6 +292,16 @@ Task<void> Fleet::keep_up(RunSetPtr set, RestartPolicy policy) {
             log::warning("a restart policy could not be set",
                          {{"run", member.run_id}, {"error", kept.error().message}});
     }
+}
+
+Task<void> Fleet::start_at_boot(RunSetPtr set) {
+    std::vector<std::string> ids;
+    for (const auto& member : set->members)
+        if (member.started && member.ours()) ids.push_back(member.run_id);
+    auto kept = co_await runtime_.start_at_boot(set->manifest.app, std::move(ids));
+    if (!kept)
+        log::error("the live release would start at boot only with Belay",
+                   {{"app", set->manifest.app}, {"error", kept.error().message}});
 }
 
 std::optional<Death> Fleet::dead(const RunSet& set, Which which) const {

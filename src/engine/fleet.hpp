@@ -107,7 +107,11 @@ class Fleet {
     Task<boost::system::result<void, StartFailure>> revive(RunSetPtr set);
     // Returns when they are dead and forgotten. Never fails: what can't be killed is logged.
     Task<void> stop(RunSetPtr set, Which which);
+    // Those that are over and stand in the way of another start.
+    Task<void> forget_dead(RunSetPtr set);
     Task<void> keep_up(RunSetPtr set, RestartPolicy policy);
+    // What runs of it is what the machine starts of the app, where its runtime can have that.
+    Task<void> start_at_boot(RunSetPtr set);
 
     // The first started member that no longer runs; none while all run.
     std::optional<Death> dead(const RunSet& set, Which which) const;

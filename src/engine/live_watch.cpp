@@ -107,6 +107,7 @@ Task<void> EngineCore::revive_live(AppContext& app) {
         co_return;
     }
     log::info("started again what was gone of the live release", {{"app", app.name}});
+    co_await settle_boot(services_, app);
     if (services_.fleet.upstreams(*set) != before) {
         co_await route_live(app);
         auto written = co_await services_.world.releases.write_live(live_manifest(app));

@@ -189,6 +189,11 @@ domain::Manifest with_ports(const RunSet& set) {
     return manifest;
 }
 
+Task<void> settle_boot(Services& services, const AppContext& app) {
+    if (app.live && app.stable && app.stable->number == app.live->release())
+        co_await services.fleet.start_at_boot(app.live);
+}
+
 domain::LiveManifest live_manifest(const AppContext& app) {
     domain::LiveManifest live;
     live.app = app.name;

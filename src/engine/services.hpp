@@ -145,5 +145,8 @@ Task<bool> wait_for_first_pass(Services& services, RunSetPtr set, Millis patienc
 domain::Manifest with_ports(const RunSet& set);
 // live/APP.json as of now.
 domain::LiveManifest live_manifest(const AppContext& app);
+// The machine starts the live release of the app by itself, once that is the stable one; until then
+// what it had. Can be done again at any time.
+Task<void> settle_boot(Services& services, const AppContext& app);
 
 }  // namespace belay::engine

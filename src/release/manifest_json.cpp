@@ -47,6 +47,7 @@ void describe(Archive& at, ProcessPlan& process) {
     at("stop_to", process.stop_to);
     at("stop_timeout_ms", process.stop_timeout);
     at("socket_activation", process.socket_activation);
+    at("runtime", process.runtime);
     at("ports", process.ports);
 }
 

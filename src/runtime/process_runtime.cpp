@@ -1,3 +1,6 @@
+#include "listening.hpp"
+#include "run_id.hpp"
+
 #include <belay/base/failpoint.hpp>
 #include <belay/base/log.hpp>
 #include <belay/runtime/process_runtime.hpp>
@@ -18,18 +21,6 @@ namespace {
 
 using ports::RunInfo;
 using ports::RunState;
-
-constexpr std::size_t kLongestRunId = 127;  // kMaxRun of the shim
-
-// It names a directory.
-bool run_id_is_valid(std::string_view id) {
-    auto allowed = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               c == '.' || c == '_' || c == '-';
-    };
-    return !id.empty() && id.size() <= kLongestRunId && id.front() != '.' &&
-           std::all_of(id.begin(), id.end(), allowed);
-}
 
 RunState state_of(sys::ServiceState state) {
     switch (state) {
@@ -90,7 +81,7 @@ class ProcessRuntime : public ports::Runtime {
         : executor_(std::move(executor)),
           timers_(timers),
           options_(std::move(options)),
-          ports_(sys::PortRange{options_.first_port, options_.last_port}) {}
+          ports_(options_.ports) {}
 
     Task<Result<RunInfo>> start(ports::ProcessSpec spec, ports::BeforeGo before_go) override;
     Task<Result<std::vector<RunInfo>>> adopt() override;
@@ -99,6 +90,10 @@ class ProcessRuntime : public ports::Runtime {
     Task<Result<void>> add_listeners(std::string run_id,
                                      std::vector<ports::Listener> listeners) override;
     Task<Result<void>> signal(std::string run_id, int number) override;
+    // Its shims end with the machine.
+    Task<Result<void>> start_at_boot(std::string, std::vector<std::string>) override {
+        co_return Result<void>{};
+    }
     void on_change(std::function<void(const RunInfo&)> callback) override {
         on_change_ = std::move(callback);
     }
@@ -107,9 +102,9 @@ class ProcessRuntime : public ports::Runtime {
     Task<Result<void>> forget(std::string run_id) override;
     Task<Result<ports::ListenerReport>> listeners(std::string run_id, std::uint16_t port) override;
     Result<std::uint16_t> allot_port(std::uint16_t preferred) override {
-        return ports_.allot(preferred);
+        return ports_->allot(preferred);
     }
-    void release_port(std::uint16_t port) override { ports_.release(port); }
+    void release_port(std::uint16_t port) override { ports_->release(port); }
 
   private:
     Result<Run> find(const std::string& run_id) const;
@@ -131,7 +126,7 @@ class ProcessRuntime : public ports::Runtime {
     boost::asio::any_io_executor executor_;
     async::Timers& timers_;
     ProcessRuntimeOptions options_;
-    sys::PortPool ports_;
+    std::shared_ptr<sys::PortPool> ports_;
     std::function<void(const RunInfo&)> on_change_;
     std::map<std::string, Run> runs_;
 };
@@ -163,13 +158,7 @@ Result<void> ProcessRuntime::prepare_port(const ports::ProcessSpec& spec, sys::S
         service.program.listeners.push_back({opened.front().fd.get(), "http"});
         return {};
     }
-    if (sys::port_is_free(spec.port)) return {};
-    std::string holder;
-    if (auto sockets = sys::listening_sockets())
-        for (const auto& socket : *sockets)
-            if (socket.port == spec.port && holder.empty()) holder = sys::holder_of(socket.inode);
-    return Error{Errc::conflict, fmt::format("port {} is in use by {}", spec.port,
-                                             holder.empty() ? "another process" : holder)};
+    return check_port(spec.port);
 }
 
 // It starts without one rather than not at all, as at a boot there may be nobody to mend it.
@@ -241,7 +230,7 @@ Task<Result<RunInfo>> ProcessRuntime::start(ports::ProcessSpec spec, ports::Befo
     }
     // What happened before is in the answer; a start that fails is told by its error alone.
     keep(run);
-    if (spec.port != 0) ports_.hold(spec.port);
+    if (spec.port != 0) ports_->hold(spec.port);
     co_return info_of(run->run_id(), run->status());
 }
 
@@ -324,7 +313,7 @@ Task<Result<void>> ProcessRuntime::adopt_one(std::filesystem::path place) {
         co_await discard(run);
         co_return Result<void>{};
     }
-    if (auto port = run->status().port; port != 0) ports_.hold(port);
+    if (auto port = run->status().port; port != 0) ports_->hold(port);
     keep(std::move(run));
     co_return Result<void>{};
 }
@@ -388,7 +377,7 @@ Task<Result<void>> ProcessRuntime::forget(std::string run_id) {
     co_await end_group(run_id, group);
     auto removed = sys::remove_tree(place(run_id));
     if (!removed) co_return removed.error();
-    if (port != 0) ports_.release(port);
+    if (port != 0) ports_->release(port);
     runs_.erase(run_id);
     co_return Result<void>{};
 }
@@ -400,19 +389,7 @@ Task<Result<ports::ListenerReport>> ProcessRuntime::listeners(std::string run_id
     auto service = *run;
     auto inodes = co_await service->socket_inodes();
     if (!inodes) co_return inodes.error();
-    auto sockets = sys::listening_sockets();
-    if (!sockets) co_return sockets.error();
-    ports::ListenerReport report;
-    for (const auto& socket : *sockets) {
-        ports::PortListener listener{socket.address, socket.port, false, {}};
-        listener.ours = std::find(inodes->begin(), inodes->end(), socket.inode) != inodes->end();
-        if (socket.port == port && !listener.ours) listener.holder = sys::holder_of(socket.inode);
-        if (socket.port == port)
-            report.on_port.push_back(std::move(listener));
-        else if (listener.ours)
-            report.elsewhere.push_back(std::move(listener));
-    }
-    co_return report;
+    co_return listener_report(*inodes, port);
 }
 
 }  // namespace
@@ -420,6 +397,9 @@ Task<Result<ports::ListenerReport>> ProcessRuntime::listeners(std::string run_id
 Result<std::unique_ptr<ports::Runtime>> make_process_runtime(boost::asio::any_io_executor executor,
                                                              async::Timers& timers,
                                                              ProcessRuntimeOptions options) {
+    if (!options.ports)
+        options.ports =
+            std::make_shared<sys::PortPool>(sys::PortRange{options.first_port, options.last_port});
     // Its sockets obey whoever may connect.
     if (auto made = sys::make_directories(options.run_directory, 0700); !made) return made.error();
     return std::unique_ptr<ports::Runtime>(

@@ -5,11 +5,13 @@
 #include <boost/asio/co_spawn.hpp>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <list>
 #include <map>
+#include <set>
 #include <string_view>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-daemon.h>
@@ -60,14 +62,20 @@ struct AppendValue {
         if (code >= 0) code = append_strings(message, value);
         return code < 0 ? code : ::sd_bus_message_close_container(message);
     }
-    // a(sasb): path, argv, whether a failure of it is none
+    // a(sasb): path, argv, whether a failure of it is none. The flag that turns expansion off is of
+    // ExecStartEx, whose trace in the unit's file systemd 252 can't read again.
     int operator()(const UnitCommand& value) const {
-        if (value.argv.empty()) return -EINVAL;
+        std::vector<std::string> argv;
+        for (const auto& word : value.argv) {
+            argv.emplace_back();
+            for (char c : word)
+                argv.back() += c == '$' ? std::string("$$") : std::string(1, c);
+        }
         int code = ::sd_bus_message_open_container(message, 'v', "a(sasb)");
         if (code >= 0) code = ::sd_bus_message_open_container(message, 'a', "(sasb)");
         if (code >= 0) code = ::sd_bus_message_open_container(message, 'r', "sasb");
-        if (code >= 0) code = ::sd_bus_message_append(message, "s", value.argv.front().c_str());
-        if (code >= 0) code = append_strings(message, value.argv);
+        if (code >= 0) code = ::sd_bus_message_append(message, "s", value.path.c_str());
+        if (code >= 0) code = append_strings(message, argv);
         if (code >= 0) code = ::sd_bus_message_append(message, "b", 0);
         for (int depth = 0; depth < 3 && code >= 0; ++depth)
             code = ::sd_bus_message_close_container(message);
@@ -171,6 +179,19 @@ int Properties::read_value(sd_bus_message* message, const std::string& name) {
     return code < 0 ? code : ::sd_bus_message_exit_container(message);
 }
 
+// StartUnit and its like: a name and what to do with a job that stands already.
+Bus::Write name_and_mode(const std::string& unit) {
+    return [unit](sd_bus_message* message) {
+        return ::sd_bus_message_append(message, "ss", unit.c_str(), "replace");
+    };
+}
+
+Bus::Write name_alone(const std::string& unit) {
+    return [unit](sd_bus_message* message) {
+        return ::sd_bus_message_append(message, "s", unit.c_str());
+    };
+}
+
 TimePoint moment(std::uint64_t microseconds) {
     return TimePoint{Millis{static_cast<std::int64_t>(microseconds / 1'000)}};
 }
@@ -187,6 +208,7 @@ UnitStatus status_of(const Properties& read) {
     if (status.invocation.find_first_not_of('0') == std::string::npos) status.invocation.clear();
     status.group = read.text("ControlGroup");
     status.user = read.text("User");
+    status.restart = read.text("Restart");
     status.can_reload = read.number("CanReload") != 0;
     status.has_job = read.number("Job") != 0;
     status.needs_daemon_reload = read.number("NeedDaemonReload") != 0;
@@ -204,6 +226,8 @@ UnitStatus status_of(const Properties& read) {
         else
             exit.signal = value;
         exit.at = moment(read.number("ExecMainExitTimestamp"));
+        if (const auto used = read.number("CPUUsageNSec"); used != UINT64_MAX)
+            exit.cpu = Millis{static_cast<std::int64_t>(used / 1'000'000)};
         status.last_exit = exit;
     }
     if (auto why = read.text("LoadError"); !why.empty())
@@ -243,6 +267,9 @@ class Units::Manager : public std::enable_shared_from_this<Manager> {
     async::Subscription watch(const std::string& unit, std::function<void()> callback);
     Task<Result<std::string>> version();
     Task<Result<void>> daemon_reload();
+    Task<Result<void>> hold(std::string unit);
+    void note_held(const std::string& unit) { held_.insert(unit); }
+    Task<Result<void>> let_go(std::string unit);
 
   private:
     struct Job {
@@ -269,6 +296,7 @@ class Units::Manager : public std::enable_shared_from_this<Manager> {
     std::map<std::string, std::string> removed_;  // jobs that ended while there were such
     std::map<std::string, std::shared_ptr<Job>> jobs_;
     std::list<std::shared_ptr<Watcher>> watchers_;
+    std::set<std::string> held_;
     std::vector<async::Subscription> signals_;
 };
 
@@ -331,7 +359,7 @@ void Units::Manager::on_connected() {
     subscribed_ = false;
     for (auto& [path, job] : jobs_)
         job->ended.set();
-    if (watchers_.empty()) return;
+    if (watchers_.empty() && held_.empty()) return;
     boost::asio::co_spawn(executor_, catch_up(shared_from_this()), [](std::exception_ptr failure) {
         if (failure) std::rethrow_exception(failure);
     });
@@ -339,8 +367,11 @@ void Units::Manager::on_connected() {
 
 Task<void> Units::Manager::catch_up(std::shared_ptr<Manager> self) {
     auto subscribed = co_await self->subscribe();
-    if (!subscribed)
+    if (!subscribed && self->bus_)
         log::warning("systemd does not tell of its units", {{"error", subscribed.error().message}});
+    auto held = self->held_;
+    for (const auto& unit : held)
+        co_await self->hold(unit);  // one that is gone meanwhile is what its watcher will see
     auto watchers = self->watchers_;
     for (auto& watcher : watchers)
         if (watcher->callback) watcher->callback();
@@ -470,6 +501,27 @@ Task<Result<void>> Units::Manager::daemon_reload() {
     co_return Result<void>{};
 }
 
+Task<Result<void>> Units::Manager::hold(std::string unit) {
+    auto self = shared_from_this();
+    held_.insert(unit);
+    auto method = manager_method("RefUnit");
+    auto name_it = name_alone(unit);
+    auto held = co_await tell(std::move(method), std::move(name_it));
+    if (!held && held.error().code == Errc::not_found) held_.erase(unit);
+    if (!held) co_return prefixed("holding " + unit, held.error());
+    co_return Result<void>{};
+}
+
+Task<Result<void>> Units::Manager::let_go(std::string unit) {
+    auto self = shared_from_this();
+    held_.erase(unit);
+    auto method = manager_method("UnrefUnit");
+    auto name_it = name_alone(unit);
+    auto gone = co_await tell(std::move(method), std::move(name_it));
+    if (!gone) co_return prefixed("letting go of " + unit, gone.error());
+    co_return Result<void>{};
+}
+
 Units::Units(boost::asio::any_io_executor executor, async::Timers& timers, std::string address)
     : manager_(std::make_shared<Manager>(std::move(executor), timers, std::move(address))) {
     manager_->open();
@@ -522,25 +574,13 @@ Task<Result<void>> Units::start_transient(std::string unit, std::vector<UnitSett
         return code < 0 ? code : ::sd_bus_message_append(message, "a(sa(sv))", 0);
     };
     auto method = manager_method("StartTransientUnit");
-    co_return co_await manager->run_job(std::move(method), std::move(write), unit, patience);
+    auto started = co_await manager->run_job(std::move(method), std::move(write), unit, patience);
+    const bool holds = std::any_of(settings.begin(), settings.end(),
+                                   [](const auto& setting) { return setting.name == "AddRef"; });
+    // Also where its job failed: then it is there, failed.
+    if (holds) manager->note_held(unit);
+    co_return started;
 }
-
-namespace {
-
-// StartUnit and its like: a name and what to do with a job that stands already.
-Bus::Write name_and_mode(const std::string& unit) {
-    return [unit](sd_bus_message* message) {
-        return ::sd_bus_message_append(message, "ss", unit.c_str(), "replace");
-    };
-}
-
-Bus::Write name_alone(const std::string& unit) {
-    return [unit](sd_bus_message* message) {
-        return ::sd_bus_message_append(message, "s", unit.c_str());
-    };
-}
-
-}  // namespace
 
 Task<Result<void>> Units::start(std::string unit, Millis patience) {
     return manager_->run_job(manager_method("StartUnit"), name_and_mode(unit), unit, patience);
@@ -569,12 +609,33 @@ Task<Result<void>> Units::reset_failed(std::string unit) {
     return manager_->tell(manager_method("ResetFailedUnit"), name_alone(unit));
 }
 
-Task<Result<void>> Units::set_properties(std::string unit, std::vector<UnitSetting> settings) {
-    return manager_->tell(manager_method("SetUnitProperties"),
-                          [unit, settings](sd_bus_message* message) {
-                              int code = ::sd_bus_message_append(message, "sb", unit.c_str(), 1);
-                              return code < 0 ? code : append_settings(message, settings);
-                          });
+Task<Result<void>> Units::hold(std::string unit) {
+    return manager_->hold(std::move(unit));
+}
+
+Task<Result<void>> Units::let_go(std::string unit) {
+    return manager_->let_go(std::move(unit));
+}
+
+Task<Result<std::vector<pid_t>>> Units::processes(std::string unit) {
+    auto manager = manager_;
+    auto method = manager_method("GetUnitProcesses");
+    auto name_it = name_alone(unit);
+    auto reply = co_await manager->call(std::move(method), std::move(name_it));
+    if (!reply) co_return prefixed(unit, reply.error());
+    auto* message = reply->get();
+    std::vector<pid_t> pids;
+    int code = ::sd_bus_message_enter_container(message, 'a', "(sus)");
+    while (code >= 0) {
+        const char* group = nullptr;
+        const char* words = nullptr;
+        std::uint32_t pid = 0;
+        code = ::sd_bus_message_read(message, "(sus)", &group, &pid, &words);
+        if (code <= 0) break;
+        pids.push_back(static_cast<pid_t>(pid));
+    }
+    if (code < 0) co_return errno_error(-code, "reading the processes of " + unit);
+    co_return pids;
 }
 
 Task<Result<void>> Units::daemon_reload() {

@@ -83,8 +83,10 @@ struct FakeMachine {
     struct Process {
         ports::RunInfo info;
         ReleaseNumber release = 0;
+        bool unit = false;  // kept by systemd
     };
     std::map<std::string, Process> processes;
+    std::set<std::string> boots;  // runs that the machine starts
     int next_pid = 100;
     Millis stop_takes{0};
     std::uint16_t next_port = 20'000;
@@ -120,7 +122,13 @@ struct FakeMachine {
                    entry.second.release == route->second.release;
         });
     }
-    void reboot() { processes.clear(); }
+    // What the machine starts by itself is there, whatever else comes up.
+    void reboot() {
+        std::erase_if(processes,
+                      [this](const auto& entry) { return !boots.contains(entry.first); });
+        for (auto& [id, process] : processes)
+            process.info.state = ports::RunState::running;
+    }
 };
 
 class FakeSource : public ports::Source {
@@ -327,7 +335,8 @@ class FakeRuntime : public ports::Runtime {
         auto first = spec.run_id.find('.');
         auto second = spec.run_id.find('.', first + 1);
         machine_.processes[spec.run_id] = {
-            info, std::stoll(spec.run_id.substr(first + 1, second - first - 1))};
+            info, std::stoll(spec.run_id.substr(first + 1, second - first - 1)),
+            spec.runtime == "systemd"};
         co_return info;
     }
     Task<Result<std::vector<ports::RunInfo>>> adopt() override { co_return runs(); }
@@ -340,6 +349,7 @@ class FakeRuntime : public ports::Runtime {
     Task<Result<void>> stop(std::string id) override {
         auto found = machine_.processes.find(id);
         if (found == machine_.processes.end()) co_return Error{Errc::not_found, id};
+        machine_.boots.erase(id);
         if (machine_.stop_takes > Millis{0}) co_await timers_.sleep(machine_.stop_takes);
         found->second.info.state = ports::RunState::exited;
         co_return Result<void>{};
@@ -348,6 +358,13 @@ class FakeRuntime : public ports::Runtime {
         co_return Result<void>{};
     }
     Task<Result<void>> signal(std::string, int) override { co_return Result<void>{}; }
+    Task<Result<void>> start_at_boot(std::string, std::vector<std::string> ids) override {
+        machine_.boots.clear();
+        for (auto& id : ids)
+            if (machine_.processes.contains(id) && machine_.processes.at(id).unit)
+                machine_.boots.insert(id);
+        co_return Result<void>{};
+    }
     void on_change(std::function<void(const ports::RunInfo&)> callback) override {
         callback_ = std::move(callback);
     }
@@ -364,6 +381,7 @@ class FakeRuntime : public ports::Runtime {
     }
     Task<Result<void>> forget(std::string id) override {
         machine_.processes.erase(id);
+        machine_.boots.erase(id);
         co_return Result<void>{};
     }
     Task<Result<ports::ListenerReport>> listeners(std::string id, std::uint16_t port) override {

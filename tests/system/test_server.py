@@ -27,6 +27,7 @@ class OnServer(unittest.TestCase):
     """A booted Debian, and what is done on it and around it."""
     archive = ARCHIVE
     traffic = ""  # what the next app's file says of it
+    service = ""  # and in [service]
 
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="belay-system-")
@@ -129,7 +130,7 @@ run = "test ! -e broken && if test -e slow; then sleep 4; fi"
 [service]
 run = ["/usr/bin/python3", "app.py"]
 stop_timeout = "5s"
-{SHORT}"""
+{self.service}{SHORT}"""
 
     def install(self, package, *options):
         self.box.copy_in(package, "/root/" + os.path.basename(package))
@@ -275,6 +276,130 @@ class Server(OnServer):
         self.assertTrue(self.served().startswith("curl 7"))
         for path in ("/etc/belay", "/var/lib/belay", "/usr/bin/belay"):
             self.assertFalse(os.path.exists(self.box.root + path), path)
+
+    def test_the_runtimes_keep_their_contract_under_a_real_systemd(self):
+        """tests/integration/runtime, where the half of it that needs systemd as PID 1 is skipped on a machine without."""
+        build = os.path.realpath(os.path.join(SOURCE, "build/dev"))
+        test = os.path.join(build, "tests/integration/runtime/integration_runtime")
+        for program in (test, os.path.join(os.path.dirname(test), "belay_runtime_driver"),
+                        os.path.join(build, "tests/integration/sys/belay_test_program"), os.path.join(build, "src/shim/belay-shim")):
+            os.makedirs(self.box.root + os.path.dirname(program), exist_ok=True)
+            shutil.copy(program, self.box.root + program)
+        done = self.box.run(test, "--gtest_brief=1", check=False, timeout=300)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        passed = int(re.search(r"PASSED  \] (\d+) test", done.stdout).group(1))
+        self.assertGreater(passed, 50, done.stdout)
+        self.assertNotIn("/systemd", done.stdout, "nothing of it is skipped here")
+
+    def units(self, app="shop"):
+        """What runs of the app as units of systemd."""
+        listed = self.box.run("systemctl", "list-units", "--plain", "--no-legend", "--state=active", f"belay-{app}.*.service").stdout
+        return [line.split()[0] for line in listed.splitlines()]
+
+    def boots(self, app="shop"):
+        path = self.box.root + f"/etc/systemd/system/belay-{app}.target"
+        if not os.path.exists(path):
+            return []
+        with open(path) as file:
+            return [line.strip().removeprefix("Wants=") for line in file if line.startswith("Wants=")]
+
+    def test_an_app_that_systemd_keeps(self):
+        box = self.box
+        self.service = 'runtime = "systemd"\nlimits = { memory = "256MiB", cpu = 1.5, processes = 100 }\n'
+        self.set_up()
+        first, = self.units()
+        self.assertEqual(first, "belay-shop.1.web.1.1.service")
+        for name, value in (("MemoryMax", str(256 << 20)), ("CPUQuotaPerSecUSec", "1.500000s"), ("TasksMax", "100"), ("Restart", "always"),
+                            ("NoNewPrivileges", "yes"), ("Slice", "belay-apps.slice")):
+            self.assertEqual(self.unit(first, name), value, name)
+        self.assertEqual(self.boots(), [first])
+        app, = self.pids("python3 app.py")
+        self.assertNotEqual(box.run("stat", "-c", "%u", f"/proc/{app}").stdout.strip(), "0")
+
+        judge = self.users()
+        self.assertEqual(self.push("r2")["state"], "healthy")
+        live, = self.units()
+        self.assertEqual(self.boots(), [live])
+        broken = self.push("r3", broken="x")
+        self.assertEqual((broken["state"], broken["reason"]), ("failed", "test_failed"))
+        os.remove(os.path.join(self.repository.work, "broken"))
+        self.assertEqual(self.push("r4", "unhealthy")["state"], "failed")
+        dies = self.push("r5", "dies 1")
+        self.assertEqual((dies["state"], dies["reason"]), ("rolled_back", "exited"), json.dumps(dies, indent=1))
+        self.belay("resume", "shop", check=False)
+        self.assertEqual(self.served(), "r2")
+        self.assertEqual(self.units(), [live], "nothing is left of those that failed")
+
+        apps = self.pids("python3 app.py")
+        box.run("systemctl", "restart", "belay")
+        self.assertEqual(self.pids("python3 app.py"), apps)
+        box.run("kill", "-KILL", self.unit("belay", "MainPID"))
+        self.wait_daemon()
+        box.run("systemctl", "restart", "dbus")
+        self.assertEqual(self.pids("python3 app.py"), apps)
+        self.assertEqual(self.push("r6")["state"], "healthy")
+        rollback = self.belay("rollback", "shop", "--wait", "--no-hold", check=False)
+        self.assertEqual(rollback.returncode, 0, rollback.stdout + rollback.stderr + box.log())
+        self.assertEqual(self.served(), "r2")
+        self.assert_none_failed(judge, "pushes, kill of the daemon, rollback with units of systemd")
+        live, = self.units()
+        self.assertEqual(self.boots(), [live])
+
+        # Its end is systemd's to see to, and is told by the daemon.
+        box.run("kill", "-KILL", self.unit(live, "MainPID"))
+        wait_for("another process", lambda: self.unit(live, "NRestarts") == "1" and self.served() == "r2", 30)
+        wait_for("the daemon's word on it", lambda: "killed by KILL" in box.log(), 30)
+
+        # A machine whose Belay does not come up.
+        box.write("/etc/systemd/system/belay.service.d/broken.conf", "[Service]\nExecStart=\nExecStart=/bin/false\n")
+        box.reboot()
+        box.wait_running()
+        wait_for("the release without a daemon", lambda: self.served() == "r2", 60)
+        self.assertNotEqual(self.belay("status", check=False).returncode, 0)
+        self.assertEqual(self.units(), [live])
+        apps = self.pids("python3 app.py")
+        self.assertEqual(len(apps), 1)
+        judge = self.users()
+        shutil.rmtree(box.root + "/etc/systemd/system/belay.service.d")
+        box.run("systemctl", "daemon-reload")
+        box.run("systemctl", "restart", "belay")
+        self.wait_daemon()
+        self.assertEqual(self.pids("python3 app.py"), apps, "it is taken over, not started again")
+        self.assertEqual(self.units(), [live])
+        self.assertEqual(self.push("r7")["state"], "healthy")
+        self.assert_none_failed(judge, "a daemon that comes after its app")
+        self.assertEqual(len(self.pids("python3 app.py")), 1)
+
+        # A boot as it should be.
+        box.reboot()
+        box.wait_running()
+        self.wait_daemon()
+        wait_for("the release after a boot", lambda: self.served() == "r7", 60)
+        self.assertEqual(len(self.pids("python3 app.py")), 1)
+        self.assertEqual(self.boots(), self.units())
+
+        # Back to shims, and to nothing at all.
+        judge = self.users()
+        self.service = ""
+        self.edit("/etc/belay/apps/shop.toml")
+        self.belay("reload")
+        moved = self.belay("deploy", "shop", "--wait", check=False)
+        self.assertEqual(moved.returncode, 0, moved.stdout + moved.stderr)
+        self.assert_none_failed(judge, "from systemd to shims")
+        self.assertEqual((self.units(), self.boots()), ([], []))
+        self.assertEqual(len(self.pids("python3 app.py")), 1)
+        self.service = 'runtime = "systemd"\n'
+        self.edit("/etc/belay/apps/shop.toml")
+        self.belay("reload")
+        self.assertEqual(self.belay("deploy", "shop", "--wait", check=False).returncode, 0)
+        self.assertEqual(self.boots(), self.units())
+        wait_for("the end of the release before", lambda: self.belay("stop", "shop", check=False).returncode == 0)
+        self.assertEqual((self.units(), self.boots()), ([], []))
+        self.belay("start", "shop", "--wait", check=False)
+        wait_for("the app again", lambda: self.served() == "r7", 60)
+        box.run("apt-get", "purge", "-y", "belay", DEBIAN_FRONTEND="noninteractive")
+        self.assertEqual(self.pids("belay|app.py"), [])
+        self.assertEqual(box.run("sh", "-c", "find /etc/systemd -name 'belay*'").stdout, "")
 
     def serve_ssh(self):
         """The same repository again, at a git server that is reached by ssh alone."""

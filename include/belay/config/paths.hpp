@@ -26,6 +26,7 @@ struct Surroundings {
     std::string why_lacking;
     // Who a name stands for, with all groups; none: nobody.
     std::function<std::optional<User>(const std::string& name)> find_user;
+    bool systemd = false;  // is PID 1 [sd_booted(3)]
 
     bool root() const { return uid == 0; }
     // Empty where it isn't set.

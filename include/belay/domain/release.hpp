@@ -110,6 +110,7 @@ struct ProcessPlan {
     std::string stop_to = "tree";
     Millis stop_timeout{30'000};
     bool socket_activation = false;
+    std::string runtime = "process";  // who keeps it running; or "systemd"
     std::vector<int> ports;  // one per instance of the process that serves; what it had last
 
     bool operator==(const ProcessPlan&) const = default;
@@ -148,7 +149,7 @@ struct RoutePlan {
 };
 
 // The highest that this version knows.
-inline constexpr int kManifestSchema = 4;
+inline constexpr int kManifestSchema = 5;
 
 // releases/APP/NUMBER.json without its file list.
 struct Manifest {
@@ -183,9 +184,14 @@ struct Manifest {
                std::any_of(processes.begin(), processes.end(),
                            [](const ProcessPlan& plan) { return !plan.groups.empty(); });
     }
-    // The lowest schema that can carry it: a Belay that does not know of groups, or of releases
-    // without processes, has to leave them alone.
-    int needed_schema() const { return has_groups() ? 4 : unit ? 3 : command ? 2 : 1; }
+    // systemd keeps its processes, or some of them.
+    bool in_units() const {
+        return std::any_of(processes.begin(), processes.end(),
+                           [](const ProcessPlan& plan) { return plan.runtime == "systemd"; });
+    }
+    // The lowest schema that can carry it: a Belay that does not know of groups, of releases
+    // without processes, or of processes that it finds running after a boot, has to leave them alone.
+    int needed_schema() const { return in_units() ? 5 : has_groups() ? 4 : unit ? 3 : command ? 2 : 1; }
     bool operator==(const Manifest&) const = default;
 };
 

@@ -43,7 +43,8 @@ struct ProcessSpec {
     StopRule stop;
     std::string log_path;  // standard output and error, appended; created 0600
     RestartPolicy policy = RestartPolicy::never;
-    Millis first_backoff{1'000};  // before the first restart; doubles up to a minute
+    Millis first_backoff{1'000};      // before the first restart; doubles up to a minute
+    std::string runtime = "process";  // who keeps it running: belay's shim, or "systemd"
 };
 
 enum class RunState {
@@ -125,6 +126,11 @@ class Runtime {
 
     // A signal to the program itself. Errc::not_found, Errc::conflict (not running).
     virtual Task<Result<void>> signal(std::string run_id, int number) = 0;
+
+    // What of the app the machine's own start-up starts again, at the same ports, whether or not
+    // Belay comes up then: these runs and no others; none: nothing. Durable. Runs that this runtime
+    // can't have started so are the daemon's to start, and no error.
+    virtual Task<Result<void>> start_at_boot(std::string app, std::vector<std::string> run_ids) = 0;
 
     // Called on every start, exit, backing off and end, of adopted ones too. Replaces the one
     // before; may call back in.

@@ -4,6 +4,7 @@
 #include <belay/async/timers.hpp>
 #include <belay/ports/runtime.hpp>
 #include <belay/sys/cgroups.hpp>
+#include <belay/sys/ports.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -20,6 +21,8 @@ struct ProcessRuntimeOptions {
     std::string shim_path;
     std::uint16_t first_port = 20000;  // keep it outside net.ipv4.ip_local_port_range
     std::uint16_t last_port = 29999;
+    // Shared with another runtime of the same ports; none: its own, of this range.
+    std::shared_ptr<sys::PortPool> ports{};
     // Names in `run_directory` that look like a run's and are somebody else's.
     std::vector<std::string> others{};
     sys::Cgroups groups{};  // each run gets one of these, "run-RUNID"

@@ -21,8 +21,9 @@
 
 namespace belay::sys {
 
-// ExecStart=: without a shell; argv[0] is the program's absolute path.
+// ExecStart=: without a shell, and nothing in it is expanded.
 struct UnitCommand {
+    std::string path;  // of the program, absolute
     std::vector<std::string> argv;
 };
 // EnvironmentFile=: read by the manager, so that its values are no property.
@@ -48,6 +49,7 @@ struct UnitStatus {
     std::string invocation;    // 32 hex digits, another for each start; empty: never started
     std::string group;         // its control group: "/belay-apps.slice/belay-shop.service"
     std::string user;          // that it runs as; empty: root
+    std::string restart;       // Restart=: no always on-failure …
     bool can_reload = false;
     bool has_job = false;              // something is to be done with it, as a start after a stop
     bool needs_daemon_reload = false;  // its file on disk is newer than what the manager has read
@@ -82,6 +84,8 @@ class Units {
     Task<Result<UnitStatus>> status(std::string unit);
     // Names of units in memory that match a pattern as "belay-*.service".
     Task<Result<std::vector<std::string>>> list(std::string pattern);
+    // All that live in its control group. Errc::not_found.
+    Task<Result<std::vector<pid_t>>> processes(std::string unit);
 
     // These return when the manager's job has ended; Errc::conflict where it ended otherwise than
     // done, with its word ("failed", "canceled", "timeout", "dependency", "skipped") in the
@@ -99,8 +103,10 @@ class Units {
     Task<Result<void>> kill(std::string unit, KillWho who, int signal);
     // A failed unit without a file leaves memory.
     Task<Result<void>> reset_failed(std::string unit);
-    // In memory only: it lasts till the unit is unloaded or the machine is booted.
-    Task<Result<void>> set_properties(std::string unit, std::vector<UnitSetting> settings);
+    // While it is held a unit that has ended stays in memory, with how it ended; at most as long as
+    // this object lives. A transient unit can be held from its start (AddRef).
+    Task<Result<void>> hold(std::string unit);
+    Task<Result<void>> let_go(std::string unit);
 
     // Reads all unit files again.
     Task<Result<void>> daemon_reload();

@@ -174,7 +174,7 @@ TEST_F(Releases, ReadsLiveManifestsAndNamesTheOnesItCannot) {
     ASSERT_TRUE(run(releases->write_live(live_of("shop"))));
     ASSERT_TRUE(run(releases->write_live(live_of("blog"))));
     write(state.path() / "live/torn.json", "{");
-    write(state.path() / "live/newer.json", R"({"schema": 4, "app": "newer"})");
+    write(state.path() / "live/newer.json", R"({"schema": 99, "app": "newer"})");
     write(state.path() / "live/liar.json", encode(live_of("other")));
     write(state.path() / "live/.shop.json.tmp", "{");
     auto found = run(releases->read_live());

@@ -1,13 +1,7 @@
-#include "support/control_groups.hpp"
-#include "support/eventually.hpp"
-#include "support/process_sweep.hpp"
-#include "support/temp_directory.hpp"
-#include "support/test_loop.hpp"
+#include "runtime_world.hpp"
 
-#include <belay/runtime/process_runtime.hpp>
 #include <belay/sys/files.hpp>
 #include <belay/sys/identity.hpp>
-#include <belay/sys/pipes.hpp>
 #include <belay/sys/ports.hpp>
 #include <belay/sys/sockets.hpp>
 
@@ -32,108 +26,9 @@ using test::eventually;
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 
-constexpr const char* kRun = "shop.1.web.1.1";
-
-bool is_dead(pid_t pid) {
-    return !sys::start_time(pid).has_value();
-}
-
-Task<Result<void>> refuse_to_go(const RunInfo&) {
-    co_return Error{Errc::disk_full, "no row"};
-}
-
-struct RuntimeTest : ::testing::Test {
-    test::ProcessSweep sweep;
-    test::TestLoop loop;
-    test::TempDirectory directory;
-    test::ControlGroups groups;  // as far as the machine has them
-    std::filesystem::path runs = directory.path() / "run";
-    std::string log = directory / "log";
-    std::unique_ptr<ports::Runtime> runtime = make();
-    std::vector<RunInfo> changes;
-
-    std::unique_ptr<ports::Runtime> make() {
-        ProcessRuntimeOptions options;
-        options.run_directory = runs;
-        options.shim_path = BELAY_SHIM_PATH;
-        options.groups = *groups;
-        auto made = make_process_runtime(loop.executor(), loop.timers(), options);
-        if (!made) throw std::runtime_error(made.error().message);
-        (*made)->on_change([this](const RunInfo& info) { changes.push_back(info); });
-        return std::move(*made);
-    }
-    ports::ProcessSpec spec(std::vector<std::string> argv) {
-        ports::ProcessSpec made;
-        made.run_id = kRun;
-        made.argv = std::move(argv);
-        made.env = {{"PATH", "/usr/bin:/bin"}};
-        made.cwd = "/";
-        made.log_path = log;
-        made.stop.timeout = 300ms;
-        return made;
-    }
-    ports::ProcessSpec shell(const std::string& script) { return spec({"sh", "-c", script}); }
-    Result<RunInfo> start(ports::ProcessSpec made, ports::BeforeGo before = {}) {
-        return loop.run(runtime->start(std::move(made), std::move(before)));
-    }
-    std::vector<RunInfo> adopt() {
-        runtime = make();
-        return *loop.run(runtime->adopt());
-    }
-    Result<void> stop() { return loop.run(runtime->stop(kRun)); }
-    RunInfo info() { return *runtime->info(kRun); }
-    std::string said() {
-        auto text = sys::read_file(log);
-        return text ? *text : std::string();
-    }
-    bool says(const std::string& text) {
-        return eventually([&] { return said().find(text) != std::string::npos; });
-    }
+struct RuntimeTest : ::testing::Test, RuntimeWorld {
+    RuntimeTest() : RuntimeWorld("process") {}
 };
-
-TEST_F(RuntimeTest, StartsStopsAndForgets) {
-    auto started = start(shell("exec sleep 100"));
-    ASSERT_TRUE(started) << started.error().message;
-    EXPECT_EQ(started->state, RunState::running);
-    EXPECT_TRUE(eventually([&] { return sys::process_name(started->pid) == "sleep"; }));
-    EXPECT_FALSE(started->adopted);
-    EXPECT_EQ(start(shell("true")).error().code, Errc::conflict);
-    EXPECT_EQ(loop.run(runtime->forget(kRun)).error().code, Errc::conflict);
-    EXPECT_TRUE(stop());
-    EXPECT_TRUE(stop()) << "once more is fine";
-    EXPECT_EQ(info().state, RunState::exited);
-    EXPECT_EQ(changes.back().state, RunState::exited);
-    EXPECT_TRUE(is_dead(started->pid));
-    EXPECT_TRUE(is_dead(started->shim_pid));
-    EXPECT_TRUE(loop.run(runtime->forget(kRun)));
-    EXPECT_EQ(runtime->info(kRun).error().code, Errc::not_found);
-    EXPECT_FALSE(std::filesystem::exists(runs / kRun));
-    EXPECT_EQ(stop().error().code, Errc::not_found);
-}
-
-TEST_F(RuntimeTest, NothingRunsAndNothingIsLeftWhenTheRowCannotBeWritten) {
-    auto started = start(shell("echo ran"), refuse_to_go);
-    ASSERT_FALSE(started);
-    EXPECT_EQ(started.error().code, Errc::disk_full);
-    EXPECT_EQ(said(), "");
-    EXPECT_TRUE(std::filesystem::is_empty(runs));
-    EXPECT_TRUE(sys::descendants(::getpid()).empty());
-    EXPECT_TRUE(changes.empty());
-}
-
-TEST_F(RuntimeTest, AProgramThatCannotRunIsNamedAndNothingIsLeft) {
-    auto started = start(spec({"npn", "start"}));
-    ASSERT_FALSE(started);
-    EXPECT_EQ(started.error().code, Errc::invalid);
-    EXPECT_THAT(started.error().message, HasSubstr("no such program: npn"));
-    EXPECT_TRUE(std::filesystem::is_empty(runs));
-    EXPECT_TRUE(sys::descendants(::getpid()).empty());
-    EXPECT_TRUE(changes.empty()) << "the error says it all";
-    auto unlogged = spec({"true"});
-    unlogged.log_path = "/no/where/log";
-    EXPECT_THAT(start(std::move(unlogged)).error().message, HasSubstr("/no/where/log"));
-    EXPECT_TRUE(std::filesystem::is_empty(runs));
-}
 
 TEST_F(RuntimeTest, WhatADeadDaemonHadOnlyHalfMadeIsNotInTheWay) {
     for (const char* torn : {"", "identity", "spec"}) {
@@ -186,29 +81,6 @@ TEST_F(RuntimeTest, ARunThatNobodyWillLetGoIsNotAdopted) {
     EXPECT_EQ(found, 0U);
     EXPECT_EQ(said(), "");
     EXPECT_FALSE(std::filesystem::exists(runs / kRun));
-}
-
-TEST_F(RuntimeTest, RefusesRunIdsThatAreNoNames) {
-    for (const char* id : {"", ".", "..", ".hidden", "a/b", "a b", "a\nb"}) {
-        auto made = shell("true");
-        made.run_id = id;
-        EXPECT_EQ(start(std::move(made)).error().code, Errc::invalid) << id;
-    }
-}
-
-TEST_F(RuntimeTest, TellsExitsAndRestarts) {
-    auto made = shell("sleep 0.05; exit 4");
-    made.policy = RestartPolicy::always;
-    ASSERT_TRUE(start(std::move(made)));
-    ASSERT_TRUE(loop.run_until([&] { return info().restarts == 1; }, 5s));
-    ASSERT_TRUE(loop.run(runtime->set_policy(kRun, RestartPolicy::never)));
-    ASSERT_TRUE(loop.run_until([&] { return info().state == RunState::exited; }));
-    std::vector<RunState> states;
-    for (const auto& change : changes)
-        if (states.empty() || states.back() != change.state) states.push_back(change.state);
-    EXPECT_THAT(states, ::testing::IsSupersetOf(
-                            {RunState::backing_off, RunState::running, RunState::exited}));
-    EXPECT_EQ(info().last_exit->code, 4);
 }
 
 // Wants 256 MiB once it is told to by a file, and no more than that.
@@ -308,71 +180,7 @@ TEST_F(GroupsTest, WhatGotOutOfATreeWhoseShimWasKilledEndsWithItsRun) {
     EXPECT_TRUE(eventually([&] { return is_dead(away); }));
 }
 
-struct Driver {
-    pid_t pid = 0;
-    sys::UniqueFd out;
-
-    std::string line() {
-        std::string text;
-        pollfd polled{out.get(), POLLIN, 0};
-        char byte = 0;
-        while (::poll(&polled, 1, 10'000) == 1 && ::read(out.get(), &byte, 1) == 1 && byte != '\n')
-            text += byte;
-        return text;
-    }
-    void kill() {
-        ::kill(pid, SIGKILL);
-        ::waitpid(pid, nullptr, 0);
-    }
-};
-
-struct AdoptionTest : RuntimeTest {
-    Driver drive(const char* when, const std::string& program, const std::string& argument) {
-        auto pipe = std::move(*sys::make_pipe());
-        Driver driver;
-        driver.pid = ::fork();
-        if (driver.pid == 0) {
-            ::dup2(pipe.write.get(), 1);
-            ::execl(BELAY_RUNTIME_DRIVER, "driver", BELAY_SHIM_PATH, runs.c_str(), log.c_str(),
-                    when, program.c_str(), argument.c_str(), nullptr);
-            std::_Exit(126);
-        }
-        driver.out = std::move(pipe.read);
-        return driver;
-    }
-};
-
-TEST_F(AdoptionTest, ARunSurvivesItsKilledDaemonAndIsAdoptedByTheNext) {
-    auto driver = drive("after", "sleep", "100");
-    auto pid = static_cast<pid_t>(std::stol(driver.line()));
-    driver.kill();
-    EXPECT_FALSE(is_dead(pid));
-    auto found = adopt();
-    ASSERT_EQ(found.size(), 1u);
-    EXPECT_EQ(found[0].run_id, kRun);
-    EXPECT_EQ(found[0].state, RunState::running);
-    EXPECT_EQ(found[0].pid, pid);
-    EXPECT_EQ(found[0].policy, RestartPolicy::always);
-    EXPECT_TRUE(found[0].adopted);
-    // Its end and its next start are noticed as if it were ours.
-    ::kill(pid, SIGKILL);
-    ASSERT_TRUE(loop.run_until([&] { return info().restarts == 1; }, 5s));
-    EXPECT_EQ(info().last_exit->signal, SIGKILL);
-    EXPECT_TRUE(stop());
-    EXPECT_TRUE(is_dead(info().shim_pid));
-}
-
-TEST_F(AdoptionTest, ADaemonKilledBeforeGoLeavesNothingRunning) {
-    auto driver = drive("before", "touch", directory / "ran");
-    ASSERT_EQ(driver.line(), "before");
-    driver.kill();
-    auto found = adopt();
-    ASSERT_EQ(found.size(), 1u);
-    ASSERT_TRUE(loop.run_until([&] { return info().state == RunState::gone; }));
-    EXPECT_FALSE(std::filesystem::exists(directory / "ran"));
-    EXPECT_TRUE(loop.run(runtime->forget(kRun)));
-    EXPECT_TRUE(std::filesystem::is_empty(runs));
-}
+using AdoptionTest = RuntimeTest;
 
 TEST_F(AdoptionTest, WhatEndedMeanwhileIsToldWithItsExit) {
     auto made = shell("read line < " + (directory / "fifo") + "; exit 6");
@@ -452,45 +260,6 @@ struct PortTest : RuntimeTest {
     ports::ListenerReport report() { return *loop.run(runtime->listeners(kRun, port)); }
 };
 
-TEST_F(PortTest, KnowsItsOwnListener) {
-    ASSERT_TRUE(start(listening(port)));
-    ASSERT_TRUE(says("listening"));
-    auto found = report();
-    EXPECT_TRUE(found.owned());
-    EXPECT_EQ(ports::explain(found, port), "candidate listens on PORT " + std::to_string(port));
-    EXPECT_TRUE(stop());
-    EXPECT_FALSE(report().owned());
-    EXPECT_TRUE(sys::port_is_free(port)) << "nothing of it is left";
-}
-
-TEST_F(PortTest, SaysWhereACandidateListensInstead) {
-    auto elsewhere = *runtime->allot_port(0);
-    ASSERT_TRUE(start(listening(elsewhere)));
-    ASSERT_TRUE(says("listening"));
-    auto found = report();
-    EXPECT_FALSE(found.owned());
-    EXPECT_EQ(ports::explain(found, port),
-              "candidate listens on 127.0.0.1:" + std::to_string(elsewhere) + ", not on PORT " +
-                  std::to_string(port) + ": make it use $PORT");
-    EXPECT_TRUE(stop());
-}
-
-TEST_F(PortTest, AStrangerOnThePortIsNamed) {
-    ASSERT_TRUE(start([&] {
-        auto made = shell("exec sleep 100");
-        made.port = port;
-        return made;
-    }()));
-    EXPECT_EQ(ports::explain(report(), port),
-              "candidate does not listen on PORT " + std::to_string(port));
-    auto stranger = std::move(*sys::listen_tcp("127.0.0.1:" + std::to_string(port)));
-    auto found = report();
-    EXPECT_FALSE(found.owned());
-    EXPECT_THAT(ports::explain(found, port),
-                HasSubstr("(pid " + std::to_string(::getpid()) + ") listens on 127.0.0.1:"));
-    EXPECT_TRUE(stop());
-}
-
 TEST_F(PortTest, OneForeignListenerBesideOursIsNotOwnership) {
     auto other = sys::listen_tcp("[::1]:" + std::to_string(port));
     if (!other) GTEST_SKIP() << "this machine has no v6: " << other.error().message;
@@ -501,28 +270,6 @@ TEST_F(PortTest, OneForeignListenerBesideOursIsNotOwnership) {
     ASSERT_TRUE(other);
     EXPECT_FALSE(report().owned());
     EXPECT_TRUE(stop());
-}
-
-TEST_F(PortTest, APortInUseIsRefusedBeforeAnythingStarts) {
-    auto stranger = std::move(*sys::listen_tcp("127.0.0.1:" + std::to_string(port)));
-    auto started = start(listening(port));
-    ASSERT_FALSE(started);
-    EXPECT_EQ(started.error().code, Errc::conflict);
-    EXPECT_THAT(started.error().message, HasSubstr("(pid " + std::to_string(::getpid()) + ")"));
-    EXPECT_TRUE(std::filesystem::is_empty(runs));
-}
-
-TEST_F(PortTest, PortsOfAdoptedRunsAreHeldUntilForgotten) {
-    ASSERT_TRUE(start([&] {
-        auto made = shell("exec sleep 100");
-        made.port = port;
-        return made;
-    }()));
-    adopt();
-    EXPECT_NE(*runtime->allot_port(port), port);
-    EXPECT_TRUE(stop());
-    EXPECT_TRUE(loop.run(runtime->forget(kRun)));
-    EXPECT_EQ(*runtime->allot_port(port), port);
 }
 
 TEST_F(PortTest, SocketActivationHandsOverTheListener) {

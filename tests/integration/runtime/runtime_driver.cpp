@@ -1,9 +1,10 @@
-// runtime_driver SHIM RUN_DIRECTORY LOG WHEN PROGRAM ARG…: starts the program as run
-// "shop.1.web.1.1" with policy always, prints its pid and waits to be killed; WHEN "before" prints
-// "before" and waits before it lets the program go.
+// runtime_driver process|systemd SHIM RUN_DIRECTORY LOG WHEN PROGRAM ARG…: starts the program as
+// run "shop.1.web.1.1" with policy always, prints its pid and waits to be killed; WHEN "before"
+// prints "before" and waits before it lets the program go.
 #include "support/test_loop.hpp"
 
 #include <belay/runtime/process_runtime.hpp>
+#include <belay/runtime/systemd_runtime.hpp>
 
 #include <cstdio>
 #include <unistd.h>
@@ -27,22 +28,30 @@ Task<Result<void>> wait_before_go(const ports::RunInfo&) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc < 6) return 64;
+    if (argc < 7) return 64;
     test::TestLoop loop;
-    runtime::ProcessRuntimeOptions options;
-    options.shim_path = argv[1];
-    options.run_directory = argv[2];
-    auto made = runtime::make_process_runtime(loop.executor(), loop.timers(), options);
+    sys::Units units(loop.executor(), loop.timers());
+    std::unique_ptr<ports::Runtime> runtime;
+    if (std::string(argv[1]) == "systemd") {
+        runtime::SystemdRuntimeOptions options;
+        options.directory = argv[3];
+        runtime = *runtime::make_systemd_runtime(loop.executor(), loop.timers(), units, options);
+    } else {
+        runtime::ProcessRuntimeOptions options;
+        options.shim_path = argv[2];
+        options.run_directory = argv[3];
+        runtime = *runtime::make_process_runtime(loop.executor(), loop.timers(), options);
+    }
     ports::ProcessSpec spec;
     spec.run_id = "shop.1.web.1.1";
-    spec.argv.assign(argv + 5, argv + argc);
+    spec.argv.assign(argv + 6, argv + argc);
     spec.env = {{"PATH", "/usr/bin:/bin"}};
     spec.cwd = "/";
-    spec.log_path = argv[3];
+    spec.log_path = argv[4];
     spec.policy = RestartPolicy::always;
     ports::BeforeGo before;
-    if (std::string(argv[4]) == "before") before = wait_before_go;
-    auto started = loop.run((*made)->start(spec, before));
+    if (std::string(argv[5]) == "before") before = wait_before_go;
+    auto started = loop.run(runtime->start(spec, before));
     if (!started) {
         std::fprintf(stderr, "%s\n", started.error().message.c_str());
         return 1;

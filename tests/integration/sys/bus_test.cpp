@@ -36,7 +36,7 @@ constexpr const char* kConfiguration = R"(<busconfig>
     <allow receive_type="method_return"/>
     <allow receive_type="error"/>
     <allow receive_type="signal"/>
-    <deny send_destination="org.freedesktop.DBus" send_member="GetConnectionUnixUser"/>
+    <deny send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus" send_member="GetConnectionUnixUser"/>
   </policy>
 </busconfig>)";
 

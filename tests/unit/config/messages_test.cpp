@@ -372,11 +372,9 @@ const std::vector<Case> kLater{
      {"shop.toml:2:12: warning: pipeline: not in effect yet: build, test and all else are taken "
       "from this file"}},
     {"approval = \"none\"\npipeline = \"server\"\n" + kApp, {}},
-    {kApp + "limits = { memory = \"1GiB\" }\nsocket_activation = true\nruntime = \"systemd\"\n",
+    {kApp + "limits = { memory = \"1GiB\" }\nsocket_activation = true\nruntime = \"process\"\n",
      {"shop.toml:5:21: warning: service.socket_activation: not in effect yet: the app opens PORT "
-      "itself",
-      "shop.toml:6:11: warning: service.runtime: not in effect yet: Belay itself starts it and "
-      "keeps it running"}},
+      "itself"}},
     {kApp + "[build]\nrun = \"x\"\ncache = [\"~/.npm\"]\nsandbox = \"auto\"\nnetwork = false\n",
      {"shop.toml:6:9: warning: build.cache: not in effect yet: nothing but the build's HOME is "
       "kept between builds",
@@ -563,6 +561,30 @@ INSTANTIATE_TEST_SUITE_P(Later, AppMessages, ::testing::ValuesIn(kLater));
 INSTANTIATE_TEST_SUITE_P(Targets, AppMessages, ::testing::ValuesIn(kTargets));
 INSTANTIATE_TEST_SUITE_P(Secrets, AppMessages, ::testing::ValuesIn(kSecrets));
 INSTANTIATE_TEST_SUITE_P(Server, ServerMessages, ::testing::ValuesIn(kServer));
+
+TEST(Runtime, SystemdIsRefusedWhereItCannotBe) {
+    const auto text = kApp + "runtime = \"systemd\"\n";
+    auto said = [&](bool booted, const Surroundings& who) {
+        auto there = who;
+        there.systemd = booted;
+        return lines_of(app_of(text, server_of("", there), "shop", there).complaints);
+    };
+    EXPECT_THAT(said(true, root_user()), ElementsAre());
+    EXPECT_THAT(said(false, root_user()),
+                ElementsAre("shop.toml:4:11: service.runtime: needs systemd as PID 1, which this "
+                            "machine does not have: use \"process\""));
+    EXPECT_THAT(said(true, plain_user()),
+                ElementsAre("shop.toml:4:11: service.runtime: needs Belay to run as root: use "
+                            "\"process\""));
+    auto booted = root_user();
+    booted.systemd = true;
+    auto both = app_of(text + "socket_activation = true\n", server_of("", booted), "shop", booted);
+    EXPECT_FALSE(both.config);
+    EXPECT_THAT(lines_of(both.complaints),
+                ::testing::Contains("shop.toml:5:21: service.socket_activation: a unit of systemd "
+                                    "gets no sockets of Belay's: use runtime = \"process\", or "
+                                    "have the app listen on PORT"));
+}
 
 TEST(AppName, ComesFromTheFile) {
     auto file = app_of(kApp, server_of(), "d42");

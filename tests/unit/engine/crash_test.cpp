@@ -10,6 +10,13 @@ using test::commit;
 using test::EngineWorld;
 
 enum class Death { before, after };
+// Who keeps the processes: shims, which end with the machine, or units, of which it starts the
+// stable release's by itself.
+enum class Keeper { shims, units };
+
+void keep_in(EngineWorld& world, Keeper keeper) {
+    if (keeper == Keeper::units) world.config.apps[0].processes[0].runtime = "systemd";
+}
 
 struct Kind {
     const char* name;
@@ -29,6 +36,10 @@ void expect_whole(EngineWorld& world, const std::string& where) {
     EXPECT_EQ(world.machine.current, served) << where;
     EXPECT_EQ(world.machine.running(), std::vector<ReleaseNumber>{served}) << where;
     EXPECT_EQ(world.machine.processes.size(), 1u) << where;
+    const auto& kept = *world.machine.processes.begin();
+    if (kept.second.unit) {
+        EXPECT_EQ(world.machine.boots, std::set<std::string>{kept.first}) << where;
+    }
     for (const auto& [id, deployment] : world.disk->deployments)
         EXPECT_TRUE(domain::is_end(deployment.state))
             << where << ": " << to_string(id) << " is " << to_string(deployment.state);
@@ -39,10 +50,11 @@ void expect_whole(EngineWorld& world, const std::string& where) {
 }
 
 // Runs one deployment that is cut off at its n-th commit; false when it had fewer.
-bool cut_off(const Kind& kind, Death death, int n, bool reboot) {
+bool cut_off(const Kind& kind, Death death, int n, bool reboot, Keeper keeper) {
     const auto where = std::string(kind.name) + (death == Death::before ? " before " : " after ") +
                        "commit " + std::to_string(n) + (reboot ? ", rebooted" : "");
     EngineWorld world;
+    keep_in(world, keeper);
     world.start_live();
     if (kind.letter == 's') world.machine.sick_commits.insert(commit('s'));
     auto id = kind.letter == 'r' ? world.ask(world.engine->restart("shop", "ada"))->deployment
@@ -66,6 +78,9 @@ bool cut_off(const Kind& kind, Death death, int n, bool reboot) {
     EXPECT_TRUE(world.machine.answers()) << where << ": while the daemon is dead";
     world.kill();
     if (reboot) world.machine.reboot();
+    if (keeper == Keeper::units) {
+        EXPECT_TRUE(world.machine.answers()) << where << ": whatever becomes of the daemon";
+    }
     world.start();
     EXPECT_TRUE(world.machine.answers()) << where << ": as soon as it is up again";
     bool answered = true;
@@ -91,34 +106,35 @@ bool cut_off(const Kind& kind, Death death, int n, bool reboot) {
     return true;
 }
 
-class CrashAtEveryCommit : public ::testing::TestWithParam<std::tuple<int, Death, bool>> {};
+class CrashAtEveryCommit : public ::testing::TestWithParam<std::tuple<int, Death, bool, Keeper>> {};
 
 TEST_P(CrashAtEveryCommit, LeavesOneHealthyReleaseLiveAndEveryDeploymentEnded) {
     static const Kind kinds[] = {{"a good push", 'b', State::healthy},
                                  {"a sick push", 's', State::failed},
                                  {"a push that dies in its bake", 'x', State::rolled_back},
                                  {"a restart", 'r', State::healthy}};
-    auto [kind, death, reboot] = GetParam();
+    auto [kind, death, reboot, keeper] = GetParam();
     int n = 1;
-    while (cut_off(kinds[kind], death, n, reboot)) {
+    while (cut_off(kinds[kind], death, n, reboot, keeper)) {
         ASSERT_FALSE(HasFailure());
         ASSERT_LT(++n, 200);
     }
     EXPECT_GT(n, kinds[kind].letter == 'r' ? 5 : 10) << "a deployment saves more often than that";
 }
 
-std::string name_of(const ::testing::TestParamInfo<std::tuple<int, Death, bool>>& info) {
+std::string name_of(const ::testing::TestParamInfo<std::tuple<int, Death, bool, Keeper>>& info) {
     static const char* const pushes[] = {"GoodPush", "SickPush", "PushThatDiesInItsBake",
                                          "Restart"};
-    auto [kind, death, reboot] = info.param;
+    auto [kind, death, reboot, keeper] = info.param;
     return std::string(pushes[kind]) + (death == Death::before ? "BeforeCommit" : "AfterCommit") +
-           (reboot ? "Rebooted" : "");
+           (reboot ? "Rebooted" : "") + (keeper == Keeper::units ? "InUnits" : "");
 }
 
 INSTANTIATE_TEST_SUITE_P(All, CrashAtEveryCommit,
                          ::testing::Combine(::testing::Values(0, 1, 2, 3),
                                             ::testing::Values(Death::before, Death::after),
-                                            ::testing::Bool()),
+                                            ::testing::Bool(),
+                                            ::testing::Values(Keeper::shims, Keeper::units)),
                          name_of);
 
 TEST(Boot, BringsTheStableReleaseUpWithoutDatabaseOrConfiguration) {
@@ -133,6 +149,39 @@ TEST(Boot, BringsTheStableReleaseUpWithoutDatabaseOrConfiguration) {
     world.start();
     EXPECT_TRUE(world.machine.answers());
     EXPECT_EQ(world.machine.served(), 1) << "what was proven, not what was being watched";
+}
+
+TEST(Boot, TakesOverWhatTheMachineStartedAndStartsNoSecondCopy) {
+    for (bool with_record : {true, false}) {
+        EngineWorld world;
+        keep_in(world, Keeper::units);
+        world.start_live();
+        const auto before = world.machine.processes.begin()->first;
+        auto id = world.push('b').deployment;
+        ASSERT_TRUE(world.reaches(id, State::baking));
+        world.kill();
+        world.machine.reboot();
+        EXPECT_EQ(world.machine.running(), std::vector<ReleaseNumber>{1})
+            << "what was proven, not what was being watched";
+        if (!with_record) {
+            world.disk = std::make_shared<test::FakeDisk>();
+            world.config.apps.clear();
+        }
+        world.start();
+        EXPECT_TRUE(world.machine.answers());
+        EXPECT_EQ(world.machine.served(), 1);
+        EXPECT_EQ(world.machine.processes.size(), 1u);
+        EXPECT_TRUE(world.machine.processes.contains(before)) << "the one that ran, not another";
+    }
+}
+
+TEST(Boot, WhatWasStoppedStartsNoMoreWithTheMachine) {
+    EngineWorld world;
+    keep_in(world, Keeper::units);
+    world.start_live();
+    ASSERT_EQ(world.machine.boots.size(), 1u);
+    ASSERT_TRUE(world.ask(world.engine->stop("shop", "ada")));
+    EXPECT_TRUE(world.machine.boots.empty());
 }
 
 TEST(Boot, LeavesAStoppedAppStopped) {

@@ -24,6 +24,7 @@ domain::Manifest full_manifest() {
     process.stop_to = "main";
     process.stop_timeout = Millis{1234};
     process.socket_activation = true;
+    process.runtime = "systemd";
     process.ports = {20001, 20002};
 
     domain::Manifest manifest;
@@ -135,6 +136,15 @@ TEST(ManifestJson, IsNotForAnOlderBelayWhereItsUserHasGroups) {
     auto back = decode_manifest(encode(manifest));
     ASSERT_TRUE(back) << back.error().message;
     EXPECT_EQ(back->processes.at(0).groups, std::vector<int>{52002});
+}
+
+// It would start them a second time beside those that the machine started.
+TEST(ManifestJson, IsNotForAnOlderBelayWhereSystemdKeepsAProcess) {
+    domain::Manifest manifest;
+    manifest.processes.resize(2);
+    EXPECT_EQ(manifest.needed_schema(), 1);
+    manifest.processes[1].runtime = "systemd";
+    EXPECT_EQ(manifest.needed_schema(), 3);
 }
 
 TEST(ManifestJson, RefusesATornFileAndWrongTypes) {
