@@ -2,6 +2,7 @@
 install(FILES config/belay.toml config/known_hosts DESTINATION ${CMAKE_INSTALL_DATADIR}/belay)
 install(FILES README.md CHANGELOG.md docs/commands.md docs/configuration.md docs/metrics.md docs/operations.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES config/belay.toml config/apps/example.toml config/prometheus-rules.yml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+install(PROGRAMS packaging/first-configuration DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/belay)
 install(FILES packaging/sysusers.d/belay.conf DESTINATION lib/sysusers.d)
 install(FILES packaging/tmpfiles.d/belay.conf DESTINATION lib/tmpfiles.d)
 
@@ -48,7 +49,7 @@ install(FILES ${extras}/belay.toml.5.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man5
 # systemd reads its units at one fixed place, whatever the prefix.
 option(BELAY_SYSTEM_FILES "Install the systemd units and /etc/belay/known_hosts as a package does" OFF)
 if(BELAY_SYSTEM_FILES)
-  install(FILES packaging/systemd/belay.service packaging/systemd/belay-proxy.service DESTINATION /lib/systemd/system)
+  install(FILES packaging/systemd/belay.service packaging/systemd/belay-groups.service packaging/systemd/belay-proxy.service DESTINATION /lib/systemd/system)
   install(PROGRAMS packaging/systemd/belay-generator DESTINATION /lib/systemd/system-generators)
   install(FILES config/known_hosts DESTINATION /etc/belay)
   install(FILES ${extras}/changelog.gz DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)

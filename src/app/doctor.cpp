@@ -1,5 +1,8 @@
 #include "doctor.hpp"
 
+#include "limits.hpp"
+#include "unit_findings.hpp"
+
 #include <belay/async/timers.hpp>
 #include <belay/cli/cli.hpp>
 #include <belay/config/paths.hpp>
@@ -169,6 +172,13 @@ Findings ports(const Examined& it) {
     return all;
 }
 
+Findings app_units(const Examined& it) {
+    std::vector<domain::AppConfig> apps;
+    for (auto& app : config::make_source(it.config_path)->load().apps)
+        if (app.config) apps.push_back(std::move(*app.config));
+    return unit_findings(apps, it.server.state);
+}
+
 Findings secrets(const Examined& it) {
     std::error_code failure;
     if (!fs::exists(it.beside.secrets, failure)) return {};
@@ -202,8 +212,22 @@ Findings host_keys(const Examined& it) {
              "gives others, to be compared first"}};
 }
 
+Findings limits(const Examined& it) {
+    const auto surroundings = config::current_surroundings();
+    // Root's daemon has more than we would get.
+    if (!surroundings.root() && fs::exists("/lib/systemd/system/belay.service")) return {};
+    const auto support = sys::Cgroups::examine(group_place(it.server.state, surroundings));
+    auto lacking = unenforced_limits(support, surroundings);
+    if (lacking.empty())
+        return {{Level::good, "limits",
+                 "memory, cpu and processes of apps are bounded where "
+                 "their files say so",
+                 ""}};
+    return {{Level::warning, "limits", lacking, support.cure}};
+}
+
 // In the order in which they are shown.
-constexpr std::array kChecks{configuration, daemon, units, bus, ports, secrets, host_keys};
+constexpr std::array kChecks{configuration, daemon, units, bus, app_units, ports, limits, secrets, host_keys};
 
 const char* word(Level level) {
     return level == Level::good ? "ok" : level == Level::warning ? "warning" : "error";

@@ -3,7 +3,10 @@
 #include "doctor.hpp"
 #include "hook_test.hpp"
 #include "init.hpp"
+#include "limits.hpp"
 #include "serve.hpp"
+#include "unit_findings.hpp"
+#include "unit_rule.hpp"
 
 #include <belay/config/paths.hpp>
 #include <belay/config/source.hpp>
@@ -28,8 +31,48 @@ std::string config_path_of(const std::string& config) {
                           : std::filesystem::absolute(config).string();
 }
 
+// What the machine says against the units that the apps' files name: no fault of the files, which
+// may be of another machine.
+std::vector<ports::Complaint> unit_complaints(const std::string& path,
+                                              const std::vector<std::string>& files) {
+    auto loaded = config::make_source(path)->load();
+    auto apps = std::move(loaded.apps);
+    if (!files.empty()) {
+        apps.clear();
+        for (const auto& file : files)
+            apps.push_back(config::load_app_file(path, file));
+    }
+    const auto server = loaded.server
+                            ? *loaded.server
+                            : config::default_server(config::current_surroundings(), path);
+    std::vector<ports::Complaint> complaints;
+    for (const auto& app : apps) {
+        if (!app.config) continue;
+        for (const auto& finding : unit_findings({*app.config}, server.state))
+            if (finding.level != Finding::Level::good)
+                complaints.push_back(
+                    {app.file, 0, 0,
+                     finding.text + (finding.cure.empty() ? "" : ": " + finding.cure), true});
+    }
+    return complaints;
+}
+
+config::Surroundings surroundings_with_limits() {
+    auto surroundings = config::current_surroundings();
+    // Root's daemon has more than we would get.
+    if (!surroundings.root() && std::filesystem::exists("/lib/systemd/system/belay.service"))
+        return surroundings;
+    const auto support = sys::Cgroups::examine(group_place("check", surroundings));
+    surroundings.lacking_limits = unenforced_keys(support, surroundings);
+    surroundings.why_lacking = support.why + "; " + support.cure;
+    return surroundings;
+}
+
 int check(const cli::CheckOptions& options) {
-    auto complaints = config::check(config_path_of(options.config), options.files);
+    const auto path = config_path_of(options.config);
+    auto complaints = config::check(path, options.files, surroundings_with_limits());
+    for (auto& one : unit_complaints(path, options.files))
+        complaints.push_back(std::move(one));
     const auto errors = std::count_if(complaints.begin(), complaints.end(),
                                       [](const ports::Complaint& one) { return !one.warning; });
     if (options.json) {
@@ -179,6 +222,9 @@ cli::Locals local_commands() {
     };
     locals.hook_plan = hook_plan;
     locals.hook_test = test_hook;
+    locals.unit_rule = [](const cli::UnitOptions& options) {
+        return options.deny ? deny_unit(options) : allow_unit(options);
+    };
     return locals;
 }
 

@@ -2,6 +2,7 @@
 
 #include "data_plane.hpp"
 #include "database_care.hpp"
+#include "limits.hpp"
 #include "log_bounds.hpp"
 #include "measurements.hpp"
 
@@ -21,6 +22,7 @@
 #include <belay/release/releases.hpp>
 #include <belay/runtime/process_runtime.hpp>
 #include <belay/runtime/runtimes.hpp>
+#include <belay/runtime/system_units.hpp>
 #include <belay/runtime/systemd_runtime.hpp>
 #include <belay/stage/child_stages.hpp>
 #include <belay/sys/files.hpp>
@@ -146,9 +148,10 @@ class Daemon {
           executable_(executable_path()),
           shim_(required(sys::find_shim())),
           proxy_unit_(surroundings_.variable("BELAY_PROXY_UNIT")),
+          groups_(sys::Cgroups::open(group_place(server_.state, surroundings_))),
           timers_(async::make_timers(loop_.get_executor())),
           tasks_(loop_.get_executor()),
-          units_(loop_.get_executor(), *timers_),
+          systemd_(loop_.get_executor(), *timers_),
           runtime_(make_runtime()),
           data_plane_(
               loop_.get_executor(), *runtime_, *timers_,
@@ -157,9 +160,10 @@ class Daemon {
           source_(git::make_child_source(loop_.get_executor(), {executable_, shim_})),
           stages_(stage::make_child_stages(loop_.get_executor(), *timers_,
                                            {executable_, shim_, server_.state + "/run/" + kStages,
-                                            server_.uids.first, server_.uids.last})),
+                                            server_.uids.first, server_.uids.last, groups_})),
           releases_(release::make_releases({server_.state})),
           prober_(health::make_prober(loop_.get_executor(), *timers_, shim_)),
+          units_(runtime::make_system_units(loop_.get_executor(), *timers_)),
           care_(loop_.get_executor(), *timers_, server_.state,
                 [this](std::string why) { tasks_.spawn("again", begin_again(std::move(why))); }),
           log_bounds_(loop_.get_executor(), *timers_, server_.state),
@@ -194,13 +198,16 @@ class Daemon {
         processes.shim_path = shim_;
         processes.ports = pool;
         processes.others = {kStages};
+        processes.groups = groups_;
+        processes.first_uid = server_.uids.first;
+        processes.last_uid = server_.uids.last;
         runtime::SystemdRuntimeOptions services;
         services.directory = server_.state + "/units";
         services.ports = pool;
         return runtime::make_runtimes(
             required(runtime::make_process_runtime(loop_.get_executor(), *timers_,
                                                    std::move(processes))),
-            required(runtime::make_systemd_runtime(loop_.get_executor(), *timers_, units_,
+            required(runtime::make_systemd_runtime(loop_.get_executor(), *timers_, systemd_,
                                                    std::move(services))));
     }
 
@@ -224,6 +231,7 @@ class Daemon {
                 *runtime_,
                 traffic_,
                 *prober_,
+                *units_,
                 *config_,
                 notifier_.get(),
                 &forge::forge_directory()};
@@ -251,6 +259,8 @@ class Daemon {
         options.config_directory = std::filesystem::path(config_path_).parent_path();
         options.nonce = required(data_plane_.nonce());
         options.separate_users = surroundings_.root();
+        if (auto lacking = unenforced_limits(groups_.support(), surroundings_); !lacking.empty())
+            options.lacking_limits = lacking + "; " + groups_.support().cure;
         options.timezone = timezone_name();
         options.version = BELAY_VERSION;
         return options;
@@ -294,6 +304,10 @@ class Daemon {
                   {{"version", BELAY_VERSION}, {"state", server_.state}, {"config", config_path_}});
         if (!surroundings_.root())
             log::warning("not root: builds and apps run as this user and can read what it can");
+        if (auto lacking = unenforced_limits(groups_.support(), surroundings_); !lacking.empty())
+            log::warning(lacking, {{"cure", groups_.support().cure}});
+        else
+            log::info("limits of apps are enforced", {{"groups", groups_.support().where}});
         auto adopted = co_await runtime_->adopt();
         if (!adopted)
             log::error("what runs could not be read", {{"error", adopted.error().message}});
@@ -480,6 +494,7 @@ class Daemon {
         co_await notifier_->close(Millis{2'000});
         co_await engine_->close();  // the store with it: no backup is waited for
         co_await care_.close();
+        groups_.close();
         if (again_) replace_process();
         log::info("belay has stopped");
         std::_Exit(exit_code_);
@@ -493,10 +508,11 @@ class Daemon {
     std::string executable_;
     std::string shim_;
     std::string proxy_unit_;  // see DataPlaneOptions
+    sys::Cgroups groups_;
     asio::io_context loop_{1};
     std::unique_ptr<async::Timers> timers_;
     async::TaskGroup tasks_;
-    sys::Units units_;
+    sys::Units systemd_;
     std::unique_ptr<ports::Runtime> runtime_;
     DataPlane data_plane_;
     proxy::ControlClient traffic_;
@@ -504,6 +520,7 @@ class Daemon {
     std::unique_ptr<ports::Stages> stages_;
     std::unique_ptr<ports::Releases> releases_;
     std::unique_ptr<ports::Prober> prober_;
+    std::unique_ptr<ports::Units> units_;
     DatabaseCare care_;
     LogBounds log_bounds_;
     std::unique_ptr<notify::Notifier> notifier_;

@@ -27,9 +27,13 @@ std::string signal_name(int number) {
 }
 
 std::string describe(const Exit& exit) {
-    if (!exit.known) return "ended, but how is unknown";
-    if (exit.signal != 0) return "killed by " + signal_name(exit.signal);
-    return fmt::format("exited with code {}", exit.code);
+    std::string text = !exit.known        ? "ended, but how is unknown"
+                       : exit.signal != 0 ? "killed by " + signal_name(exit.signal)
+                                          : fmt::format("exited with code {}", exit.code);
+    if (!exit.oom) return text;
+    text += ": out of memory";
+    if (exit.memory_limit != 0) text += ", at its limit of " + format_size(exit.memory_limit);
+    return text;
 }
 
 }  // namespace belay

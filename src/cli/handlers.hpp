@@ -10,6 +10,8 @@ int serve(Context&);
 int check(Context&);
 int init(Context&);
 int doctor(Context&);
+int unit_allow(Context&);
+int unit_deny(Context&);
 int proxy(Context&);
 int stage(Context&);
 int version(Context&);

@@ -1,5 +1,6 @@
 #include "context.hpp"
 #include "handlers.hpp"
+#include "json_access.hpp"
 
 #include <fmt/format.h>
 
@@ -21,6 +22,37 @@ int init(Context& context) {
     const auto& args = context.args;
     return context.locals.init({context.config(), args.positional("GIT-URL"), args.value("name"),
                                 args.value("branch"), args.value("forge"), context.json()});
+}
+
+namespace {
+
+int unit_rule(Context& context, UnitOptions options) {
+    options.config = context.config();
+    options.unit = context.args.positional("UNIT");
+    auto rule = context.locals.unit_rule(options);
+    if (!rule && rule.error().code == Errc::invalid) return context.usage(rule.error().message);
+    if (!rule) return context.fail(rule.error());
+    if (!context.json()) return context.done(rule->text + "\n");
+    auto text_or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
+    context.print_json(Json{{"unit", rule->unit},
+                            {"user", text_or_null(rule->user)},
+                            {"file", text_or_null(rule->file)}}
+                           .dump());
+    return kDone;
+}
+
+}  // namespace
+
+int unit_allow(Context& context) {
+    UnitOptions options;
+    options.user = context.args.value("user");
+    return unit_rule(context, options);
+}
+
+int unit_deny(Context& context) {
+    UnitOptions options;
+    options.deny = true;
+    return unit_rule(context, options);
 }
 
 int proxy(Context& context) {

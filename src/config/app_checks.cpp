@@ -3,6 +3,9 @@
 #include "config/files.hpp"
 #include "config/grammar.hpp"
 #include "config/nearest.hpp"
+#include "config/users.hpp"
+
+#include <belay/domain/target.hpp>
 
 #include <fmt/format.h>
 
@@ -86,12 +89,22 @@ void check_step_secrets(Reading& reading, const AppConfig& app, const AppContext
     }
 }
 
+// Only what the file asks for: that defaults are without effect is the machine's to say.
+void check_limits(Reading& reading, const Surroundings& surroundings, const std::string& path) {
+    for (const auto& limit : surroundings.lacking_limits) {
+        const auto key = path + ".limits." + limit;
+        if (reading.given(key))
+            reading.warning_at(key, "has no effect on this machine: " + surroundings.why_lacking);
+    }
+}
+
 void check_steps(Reading& reading, const AppConfig& app, const AppContext& context,
                  const std::string& name, const std::vector<domain::Step>& steps) {
     for (std::size_t i = 0; i < steps.size(); ++i) {
         auto path = fmt::format("{}[{}]", name, i + 1);
         if (!reading.given(path)) path = name;
         check_step_secrets(reading, app, context, path, steps[i]);
+        check_limits(reading, context.surroundings, path);
         if (steps[i].silence > steps[i].timeout && reading.given(path + ".silence"))
             reading.warning_at(
                 path + ".silence",
@@ -121,6 +134,30 @@ void check_variables(Reading& reading, const AppConfig& app, const AppContext& c
                                            key));
 }
 
+// Belay neither starts what answers nor hands requests on to it.
+void check_in_place(Reading& reading, const AppConfig& app) {
+    const std::string kind(to_string(app.target));
+    const bool systemd_knows = app.target == Target::unit && app.health.type == "none";
+    if (!app.health.path.empty())
+        reading.error_at("health.path",
+                         fmt::format("a [{}] has no port of Belay's; write the whole "
+                                     "address: url = \"http://127.0.0.1:9000{}\"",
+                                     kind, app.health.path));
+    else if (app.health.url.empty() && app.health.run.empty() && !systemd_knows)
+        reading.error_at(kind,
+                         fmt::format("needs a health check of its own: [health] url = "
+                                     "\"http://127.0.0.1:9000/up\" or type = \"exec\"{}",
+                                     app.target == Target::unit
+                                         ? ", or type = \"none\": it is healthy that stays active"
+                                         : ""));
+    for (const auto* path : {"traffic.hosts", "traffic.listen"})
+        if (auto given = reading.given(path); given && given->source != Source::server)
+            reading.error_at(path,
+                             fmt::format("the traffic of a [{}] does not come through Belay's "
+                                         "proxy: whoever serves `current` listens for it",
+                                         kind));
+}
+
 void check_runtime(Reading& reading, const domain::Process& process, const std::string& path,
                    const AppContext& context) {
     if (process.runtime != "systemd") return;
@@ -143,6 +180,7 @@ void check_target(Reading& reading, const AppConfig& app, const AppContext& cont
         for (const auto& process : app.processes) {
             auto path = joined("service", process.name);
             if (!reading.given(path)) path = "service";
+            check_limits(reading, context.surroundings, path);
             check_runtime(reading, process, path, context);
             if (!process.overlap)
                 reading.warning_at(
@@ -166,20 +204,7 @@ void check_target(Reading& reading, const AppConfig& app, const AppContext& cont
                            "a gap at each switch is up to the command; nothing runs beside the old "
                            "release, so neither a way "
                            "back without restart nor zero failed requests can be promised");
-        if (!app.health.path.empty())
-            reading.error_at("health.path",
-                             fmt::format("a [command] has no port of Belay's; write the whole "
-                                         "address: url = \"http://127.0.0.1:9000{}\"",
-                                         app.health.path));
-        else if (app.health.url.empty() && app.health.run.empty())
-            reading.error_at("command",
-                             "needs a health check of its own: [health] url = "
-                             "\"http://127.0.0.1:9000/up\" or type = \"exec\"");
-        for (const auto* path : {"traffic.hosts", "traffic.listen"})
-            if (auto given = reading.given(path); given && given->source != Source::server)
-                reading.error_at(path,
-                                 "the traffic of a [command] does not come through Belay's proxy: "
-                                 "whoever serves `current` listens for it");
+        check_in_place(reading, app);
     }
     if (app.target == Target::unit) {
         needed("unit.name", app.unit_name.empty(), "the systemd unit, such as \"shop.service\"");
@@ -187,6 +212,7 @@ void check_target(Reading& reading, const AppConfig& app, const AppContext& cont
             reading.warning_at(
                 "unit",
                 "a gap at each switch: the unit is restarted; action = \"reload\" where it can");
+        check_in_place(reading, app);
     }
     if (app.target == Target::static_files)
         needed("static.root", app.static_root.empty(),
@@ -225,6 +251,7 @@ void check_app(Reading& reading, const AppConfig& app, const AppContext& context
         reading.error(*release, "release.run", "is missing: the command of the release");
     check_variables(reading, app, context);
     check_target(reading, app, context);
+    check_users(reading, app, context);
     check_health(reading, app);
     check_traffic(reading, app, context);
     check_notify(reading, app, context.server);

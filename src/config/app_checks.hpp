@@ -33,7 +33,8 @@ struct AppPart {
     Reading* reading;
     const domain::AppConfig* config;
 };
-void check_together(const std::vector<AppPart>& apps, const domain::ServerConfig& server);
+void check_together(const std::vector<AppPart>& apps, const domain::ServerConfig& server,
+                    const Surroundings& surroundings);
 
 void check_server(Reading& reading, const domain::ServerConfig& server);
 

@@ -6,6 +6,8 @@
 #include "config/steps.hpp"
 #include "config/tables.hpp"
 
+#include <belay/domain/unit.hpp>
+
 namespace belay::config {
 namespace {
 
@@ -31,10 +33,12 @@ Kind<std::string> user_kind() {
 Keys<ResourceLimits> limit_keys() {
     return {
         key("memory", optional(size_kind(1u << 20)), &ResourceLimits::memory,
-            "resident memory of all processes together"),
-        key("cpu", optional(number_kind(0.01)), &ResourceLimits::cpu, "cores"),
+            "memory of all processes together, page cache included, without swap; what needs more "
+            "is killed (`oom`)"),
+        key("cpu", optional(number_kind(0.01)), &ResourceLimits::cpu,
+            "cores; what wants more waits for its turn"),
         key("processes", optional(whole_number(1, 1'000'000)), &ResourceLimits::processes,
-            "processes and threads"),
+            "processes and threads; more are refused (fork: EAGAIN)"),
     };
 }
 
@@ -67,11 +71,12 @@ Keys<Step> step_keys() {
             {"steps run without a sandbox, as a user of the app's own", {"\"off\""}}),
         key("network", boolean_kind(), &Step::network, "whether the step may use the network",
             {"steps always have the network", {"true"}}),
-        part("limits", limit_keys(), &Step::limits, "of the step's process tree",
-             {"only `processes` is, where Belay runs as root", {"{}"}}),
+        part("limits", limit_keys(), &Step::limits,
+             "of the step's process tree, by its control group"),
         key("user", user_kind(), &Step::user,
-            "`auto`: a uid of its own for this app's builds, from [limits] uids of belay.toml",
-            {"it runs as the uid of the app's builds", {"\"auto\""}}),
+            "`auto`: a uid of its own for this app's builds, from [limits] uids of belay.toml; or "
+            "a "
+            "user of this machine, the same in all steps, with its groups"),
     };
 }
 
@@ -83,8 +88,8 @@ Keys<Step> command_keys() {
         timeout_key(),
         env_key("besides [env]"),
         secrets_key("which of [secrets] it sees; none named: all; masked in every log"),
-        key("user", user_kind(), &Step::user, "`auto`: the app's own uid",
-            {"it runs as the app's own uid", {"\"auto\""}}),
+        key("user", user_kind(), &Step::user,
+            "`auto`: the app's own uid; or a user of this machine, with its groups"),
     };
 }
 
@@ -237,10 +242,11 @@ Keys<Keep> keep_keys() {
 
 Keys<AppConfig> unit_keys() {
     return {
-        key("name", text_kind("a unit", "\"shop.service\"", check_text), &AppConfig::unit_name,
-            "needed: an existing systemd unit"),
+        key("name", text_kind("a unit", "\"shop.service\"", domain::check_unit_name),
+            &AppConfig::unit_name, "needed: an existing systemd service"),
         key("action", choice({"restart", "reload"}), &AppConfig::unit_action,
-            "after `current` was flipped"),
+            "after `current` was flipped; `reload` needs ExecReload= in the unit, and starts one "
+            "that does not run"),
     };
 }
 
@@ -314,9 +320,8 @@ Keys<AppConfig> make_app_keys() {
         part("command", command_keys(), &AppConfig::command,
              "instead of [service]: `current` is flipped, then this runs; on failure back again"),
         group("unit", unit_keys(),
-              "instead of [service]: a systemd unit, `current` flipped, restarted or reloaded, "
-              "watched",
-              target_later("unit")),
+              "instead of [service]: a systemd unit of yours, restarted or reloaded after "
+              "`current` was flipped, and watched"),
         group("static", static_keys(), "instead of [service]: files served by the proxy",
               target_later("static")),
         part("health", health_keys(), &AppConfig::health, "when a release counts as healthy"),
@@ -348,11 +353,12 @@ const Keys<Process>& process_keys() {
             "`main`: prefork servers; KILL goes to the tree"),
         key("stop_timeout", duration_kind(kInstant), &Process::stop_timeout, "then KILL"),
         open_table("env", environment_kind(), &Process::env, "besides [env]"),
-        part("limits", limit_keys(), &Process::limits, "of one instance's process tree",
-             {"only `processes` is, where Belay runs as root", {"{}"}}),
+        part("limits", limit_keys(), &Process::limits,
+             "of one instance's process tree, by its control group"),
         key("user", user_kind(), &Process::user,
-            "`auto`: a uid of its own for this app, from [limits] uids of belay.toml",
-            {"it runs as the app's own uid", {"\"auto\""}}),
+            "`auto`: a uid of its own for this app, from [limits] uids of belay.toml; or a user of "
+            "this "
+            "machine, the same in all processes, with its groups"),
         key("socket_activation", boolean_kind(), &Process::socket_activation,
             "the private listening socket is handed over (LISTEN_FDS)",
             {"the app opens PORT itself", {"false"}}),

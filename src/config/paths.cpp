@@ -1,6 +1,7 @@
 #include <belay/config/paths.hpp>
 
 #include <array>
+#include <grp.h>
 #include <pwd.h>
 #include <unistd.h>
 
@@ -18,6 +19,23 @@ std::string directory_of(std::string_view path) {
     auto slash = path.rfind('/');
     if (slash == path.npos) return ".";
     return slash == 0 ? "/" : std::string(path.substr(0, slash));
+}
+
+constexpr std::size_t kMostOfAnEntry = 64 << 10;
+
+std::optional<User> find_user(const std::string& name) {
+    std::vector<char> buffer(kMostOfAnEntry);
+    passwd entry{};
+    passwd* found = nullptr;
+    getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+    if (found == nullptr) return std::nullopt;
+    std::vector<gid_t> groups(32);
+    auto count = static_cast<int>(groups.size());
+    while (getgrouplist(name.c_str(), entry.pw_gid, groups.data(), &count) < 0)
+        groups.resize(static_cast<std::size_t>(count));
+    groups.resize(static_cast<std::size_t>(count));
+    std::erase(groups, entry.pw_gid);
+    return User{entry.pw_uid, entry.pw_gid, std::move(groups)};
 }
 
 std::string in(const std::string& directory, std::string_view name) {
@@ -42,6 +60,7 @@ Surroundings current_surroundings() {
         if (equals != pair.npos)
             surroundings.variables.emplace(pair.substr(0, equals), pair.substr(equals + 1));
     }
+    surroundings.find_user = find_user;
     std::array<char, 4096> buffer{};
     passwd entry{};
     passwd* found = nullptr;

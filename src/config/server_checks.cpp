@@ -1,6 +1,7 @@
 // What must not collide on one server.
 #include "config/app_checks.hpp"
 #include "config/grammar.hpp"
+#include "config/users.hpp"
 
 #include <fmt/format.h>
 
@@ -167,7 +168,8 @@ void check_server(Reading& reading, const ServerConfig& server) {
         reading.error_at("git.allow", "is empty: no repository could be reached");
 }
 
-void check_together(const std::vector<AppPart>& apps, const ServerConfig& server) {
+void check_together(const std::vector<AppPart>& apps, const ServerConfig& server,
+                    const Surroundings& surroundings) {
     auto listeners = server_listeners(server, nullptr);
     for (const auto& app : apps)
         for (const auto& text : app.config->traffic.listen)
@@ -178,6 +180,7 @@ void check_together(const std::vector<AppPart>& apps, const ServerConfig& server
     check_catch_all(apps);
     check_reachable(apps, server);
     check_public_host(apps, server);
+    check_users_together(apps, surroundings);
 }
 
 }  // namespace belay::config

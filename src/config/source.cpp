@@ -2,6 +2,7 @@
 #include "config/load.hpp"
 #include "config/secrets.hpp"
 #include "config/snapshot.hpp"
+#include "config/users.hpp"
 
 #include <belay/config/source.hpp>
 
@@ -23,7 +24,7 @@ std::vector<AppDraft> load_apps(const std::vector<std::string>& files, const Loa
     std::vector<AppPart> parts;
     for (auto& draft : drafts)
         if (draft.readable) parts.push_back({draft.reading.get(), &draft.config});
-    check_together(parts, server.config);
+    check_together(parts, server.config, surroundings);
     return drafts;
 }
 
@@ -64,6 +65,12 @@ class FileSource final : public ports::ConfigSource {
 
     Result<Secret> resolve(const domain::SecretRef& secret) const override {
         return resolve_secret(secret, surroundings_);
+    }
+
+    Result<User> user(const std::string& name) const override {
+        const auto& uids =
+            last_valid_ ? last_valid_->config.uids : domain::PortRange{52'000, 59'999};
+        return user_for_app(name, surroundings_, uids);
     }
 
     Result<std::map<std::string, Secret>> secrets(const domain::AppConfig& config) const override {

@@ -2,6 +2,7 @@
 #include <belay/domain/push.hpp>
 #include <belay/domain/release.hpp>
 #include <belay/domain/rule.hpp>
+#include <belay/domain/target.hpp>
 
 #include <array>
 #include <cstddef>
@@ -14,6 +15,7 @@ constexpr std::array<std::string_view, 7> kPushKinds{"push", "tag",   "branch-de
 constexpr std::array<std::string_view, 4> kDecisions{"queued", "ignored", "duplicate", "rejected"};
 constexpr std::array<std::string_view, 8> kReleaseStates{"building", "sealed",  "candidate", "live",
                                                          "standby",  "retired", "pruned",    "bad"};
+constexpr std::array<std::string_view, 4> kTargets{"service", "command", "unit", "static"};
 constexpr std::array<std::string_view, 5> kAppStates{"none", "live", "degraded", "down", "stopped"};
 
 constexpr std::array<std::string_view, kRuleCount> kRules{
@@ -55,6 +57,10 @@ std::optional<Enum> find(const std::array<std::string_view, N>& names, std::stri
 }
 
 }  // namespace
+
+std::string_view to_string(Target target) {
+    return kTargets.at(static_cast<std::size_t>(target));
+}
 
 std::string_view to_string(PushKind kind) {
     return kPushKinds.at(static_cast<std::size_t>(kind));

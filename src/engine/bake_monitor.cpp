@@ -16,6 +16,8 @@ BakeMonitor::BakeMonitor(Services& services, RunSetPtr set, ReleaseNumber previo
       set_(std::move(set)),
       previous_(previous),
       on_probe_(std::move(on_probe)),
+      unit_(services, set_->manifest, set_->manifest.health.interval,
+            [this](const domain::UnitChange& change) { on_unit(change); }),
       tasks_(services.world.executor) {}
 
 void BakeMonitor::start() {
@@ -27,6 +29,7 @@ void BakeMonitor::start() {
         trip(domain::Reason::exited, "a process of it ended before it was watched", std::nullopt);
     for (std::size_t i = 0; i < set_->members.size(); ++i)
         if (set_->members[i].serves) tasks_.spawn("bake probes", watch_member(i));
+    tasks_.spawn("bake unit", unit_.start());
     tasks_.spawn("bake traffic", watch_traffic());
 }
 
@@ -34,13 +37,27 @@ Task<void> BakeMonitor::stop() {
     exits_.end();
     ended_.request();
     co_await tasks_.join();
+    co_await unit_.stop();
 }
 
 void BakeMonitor::on_change(const Member& member, const ports::RunInfo& info) {
     if (info.state == ports::RunState::running) return;
     auto how = how_it_ended(info);
-    trip(domain::Reason::exited,
+    trip(reason_of_end(info),
          fmt::format("{} {} while its release was watched", member.process, how), info.last_exit);
+}
+
+void BakeMonitor::on_unit(const domain::UnitChange& change) {
+    if (change.ended()) {
+        if (tripped_.is_set() || ended_.requested()) return;
+        failure_ = change.failure;
+        failure_.detail += ", while its release was watched";
+        tripped_.set();
+        return;
+    }
+    log::info("another process is the unit's main one: its watch begins anew",
+              {{"app", set_->manifest.app}, {"unit", set_->manifest.unit->name}});
+    began_ = timers_.steady_now();
 }
 
 void BakeMonitor::trip(domain::Reason reason, std::string detail, const std::optional<Exit>& exit) {

@@ -2,8 +2,10 @@
 #include "engine_core.hpp"
 #include "environment.hpp"
 #include "matching.hpp"
+#include "users.hpp"
 
 #include <belay/base/log.hpp>
+#include <belay/domain/target.hpp>
 
 #include <fmt/format.h>
 
@@ -83,7 +85,11 @@ Task<Result<Accepted>> EngineCore::restart_release(AppContext& app, ReleaseNumbe
                         fmt::format("release {} is of the time when {} was {}: it can't take over "
                                     "from what is live",
                                     release, app.name,
-                                    (*manifest)->in_place() ? "a [command]" : "a [service]")};
+                                    fmt::format("a [{}]", to_string((*manifest)->target())))};
+    if (manifest && *manifest && (*manifest)->unit) {
+        auto usable = co_await check_unit(services_, *(*manifest)->unit, Ask::usable_by_us);
+        if (!usable) co_return usable.error();
+    }
     auto queued = co_await enqueue(app, std::move(deployment), std::move(more));
     if (!queued) co_return queued.error();
     co_return Accepted{*queued, {}};
@@ -274,12 +280,14 @@ Task<Result<void>> EngineCore::stop(std::string name, std::string by) {
     if (!found) co_return found.error();
     auto& app = **found;
     if (!app.live) co_return Error{Errc::conflict, fmt::format("{} has nothing running", name)};
-    if (app.live->manifest.in_place())
-        co_return Error{Errc::conflict,
-                        fmt::format("{} is a [command]: what runs of it was started "
-                                    "elsewhere and is stopped there; `belay hold "
-                                    "{}` keeps pushes from being deployed",
-                                    name, name)};
+    const auto& manifest = app.live->manifest;
+    if (manifest.in_place())
+        co_return Error{
+            Errc::conflict,
+            fmt::format("{} is a [{}]: what runs of it was started elsewhere and is stopped "
+                        "there{}; `belay hold {}` keeps pushes from being deployed",
+                        name, to_string(manifest.target()),
+                        manifest.unit ? ": systemctl stop " + manifest.unit->name : "", name)};
     app.record.stopped = true;
     ++app.record.epoch;
     std::vector<ports::Write> writes;
@@ -538,7 +546,8 @@ Task<Result<int>> EngineCore::run(OneOff command, std::function<Task<bool>(std::
     if (!environment) co_return environment.error();
     auto logs = releases.log_directory(app.name, "run");
     if (!logs) co_return logs.error();
-    const auto users = users_of(app, services_.options.separate_users);
+    auto manifest = co_await releases.manifest(app.name, app.record.live);
+    if (!manifest) co_return manifest.error();
     ports::StageJob job;
     job.app = app.name;
     job.name = "run";
@@ -547,8 +556,8 @@ Task<Result<int>> EngineCore::run(OneOff command, std::function<Task<bool>(std::
     job.env = std::move(*environment);
     add_instance(job.env, "run", 1, 0);
     job.mask = mask_of(app);
-    job.uid = users.run;
-    job.gid = users.run;
+    if (*manifest)
+        if (auto user = user_of(**manifest)) run_as(job, *user);
     job.timeout = Millis{24 * 3'600'000};
     job.silence = job.timeout;
     job.log_path = fmt::format("{}/{}.log", *logs, services_.now().time_since_epoch().count());

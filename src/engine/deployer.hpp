@@ -5,6 +5,7 @@
 #include "environment.hpp"
 #include "rules.hpp"
 #include "services.hpp"
+#include "unit_watch.hpp"
 
 namespace belay::engine {
 
@@ -90,6 +91,15 @@ class Deployer {
     Task<Event> start_candidate();
     Task<Event> verify();
     Task<Event> verify_set(RunSetPtr set);
+    // What became, meanwhile, of processes that are not Belay's.
+    struct Outside {
+        std::optional<domain::Failure> ended;
+        bool renewed = false;
+        async::Event changed;
+
+        void note(const domain::UnitChange& change);
+    };
+    Task<Event> judge_set(RunSetPtr set, Outside& outside);
     Task<std::optional<Event>> check_owner(RunSetPtr set, std::size_t index);
     Task<std::optional<Event>> check_stranger(RunSetPtr set, std::size_t index);
     Task<Event> overdue(RunSetPtr set, std::size_t index, std::string last_error);
@@ -118,7 +128,10 @@ class Deployer {
     Task<Event> switch_in_place();
     Task<Event> roll_back_in_place();
     Task<std::optional<Event>> point_current(RunSetPtr set);
+    Task<Event> bring_up(RunSetPtr set, std::string stage);
     Task<Event> run_command(RunSetPtr set, std::string stage);
+    Task<Event> act_on_unit(RunSetPtr set, std::string stage);
+    Task<std::optional<Event>> unit_problem(Ask ask);
 
     // Stage rows: nothing is decided by them, so nothing waits for them. They go with the next
     // transition, or by themselves when that is not at once.
@@ -139,6 +152,7 @@ class Deployer {
     std::map<std::string, TimePoint> opened_;  // stage -> when
     std::optional<domain::Stage> switch_stage_;
     std::optional<Event> bake_end_;  // why the bake ended before its time
+    std::string bake_tail_;          // what its unit wrote before that
     // Of those that this one superseded before they went live: their wishes are carried on.
     std::vector<std::string> displaced_commits_;
     bool displaced_by_hand_ = false;

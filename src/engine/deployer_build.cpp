@@ -2,6 +2,7 @@
 #include "build_key.hpp"
 #include "deployer.hpp"
 #include "repository.hpp"
+#include "users.hpp"
 
 #include <belay/base/log.hpp>
 #include <belay/domain/command.hpp>
@@ -60,9 +61,15 @@ Task<domain::Event> Deployer::fetch_and_export() {
     const auto& config = *active().config;
     if (auto room = world().releases.check_free(services_.server.disk_reserve); !room)
         co_return failed(Reason::disk_full, room.error().message);
+    auto problem = co_await unit_problem(Ask::usable);
+    if (problem) co_return *problem;
     auto leftovers = co_await world().stages.wait_for_leftovers(app_.name);
     if (!leftovers) co_return failed(Reason::internal, leftovers.error().message);
-    auto users = users_of(app_, services_.options.separate_users);
+    auto users = users_of(services_, app_, config);
+    if (!users) co_return failed(Reason::config_invalid, users.error().message);
+    auto shared = co_await world().releases.shared_directory(app_.name, *users);
+    if (!shared && shared.error().code == Errc::conflict)
+        co_return failed(Reason::config_invalid, shared.error().message);
     auto logs = world().releases.log_directory(app_.name, to_string(deployment().id));
     if (!logs) co_return failed(Reason::internal, logs.error().message);
 
@@ -70,7 +77,7 @@ Task<domain::Event> Deployer::fetch_and_export() {
     if (!access) co_return failed(Reason::auth_failed, access.error().message);
     ports::FetchJob job;
     job.child.app = app_.name;
-    job.child.user = fetch_user(users);
+    job.child.user = fetch_user(*users);
     job.child.log = *logs + "/fetch.log";
     job.child.timeout = services_.server.git_timeout;
     job.access = std::move(*access);
@@ -80,7 +87,7 @@ Task<domain::Event> Deployer::fetch_and_export() {
     job.submodules = submodules_of(config.submodules);
     auto decided = co_await fetch_and_judge(std::move(job));
     if (decided) co_return *decided;
-    co_return co_await export_files(users, *logs);
+    co_return co_await export_files(*users, *logs);
 }
 
 Task<domain::Event> Deployer::export_files(domain::AppUsers users, std::string logs) {
@@ -111,9 +118,10 @@ Task<domain::Event> Deployer::export_files(domain::AppUsers users, std::string l
 }
 
 Task<Result<EnvironmentFacts>> Deployer::facts(bool run_time) {
-    auto users = users_of(app_, services_.options.separate_users);
+    auto users = users_of(services_, app_, *active().config);
+    if (!users) co_return users.error();
     const std::string kind = run_time ? "run" : "build";
-    auto home = co_await world().releases.home(app_.name, kind, users);
+    auto home = co_await world().releases.home(app_.name, kind, *users);
     if (!home) co_return home.error();
     EnvironmentFacts facts;
     facts.app = app_.name;
@@ -123,11 +131,14 @@ Task<Result<EnvironmentFacts>> Deployer::facts(bool run_time) {
     facts.ref = deployment().ref;
     facts.describe = active().describe;
     if (app_.live) facts.previous_commit = app_.live->manifest.commit;
+    const auto& config = *active().config;
+    if (run_time ? users->named_run : users->named_build)
+        facts.user = run_time ? config.run_user() : config.build_user();
     facts.home = *home;
-    facts.path = active().config->path;
+    facts.path = config.path;
     facts.timezone = services_.options.timezone;
     if (run_time) {
-        auto shared = co_await world().releases.shared_directory(app_.name, users);
+        auto shared = co_await world().releases.shared_directory(app_.name, *users);
         if (!shared) co_return shared.error();
         facts.shared = *shared;
     }
@@ -194,7 +205,8 @@ Task<std::optional<domain::Event>> Deployer::run_steps(std::vector<domain::Step>
     if (!facts) co_return failed(Reason::internal, facts.error().message);
     auto secrets = world().config.secrets(*active().config);
     if (!secrets) co_return failed(Reason::config_invalid, secrets.error().message);
-    auto users = users_of(app_, services_.options.separate_users);
+    auto users = users_of(services_, app_, *active().config);
+    if (!users) co_return failed(Reason::config_invalid, users.error().message);
     for (const auto& step : steps) {
         ports::StageJob job;
         job.name = step.name;
@@ -204,11 +216,7 @@ Task<std::optional<domain::Event>> Deployer::run_steps(std::vector<domain::Step>
         job.env = compose(*facts, step.env, visible);
         for (const auto& [name, value] : visible)
             job.mask.push_back(value);
-        if (users.separate()) {
-            job.uid = users.build;
-            job.gid = users.build;
-            job.groups = {users.run};
-        }
+        if (users->separate()) run_as(job, users->builder());
         job.timeout = step.timeout;
         job.silence = step.silence;
         job.limits = step.limits;
@@ -274,16 +282,19 @@ domain::Manifest Deployer::manifest_of(const domain::AppConfig& config,
     manifest.traffic = config.traffic;
     manifest.route = {config.traffic.hosts, config.traffic.path_prefix, config.traffic.listen,
                       config.traffic.drain};
-    if (config.target == domain::Target::command)
-        manifest.command = domain::CommandPlan{domain::argv_of(config.command.run), users.run,
-                                               users.run, config.command.timeout};
+    if (config.target == domain::Target::command) {
+        manifest.command.emplace();
+        manifest.command->argv = domain::argv_of(config.command.run);
+        manifest.command->timeout = config.command.timeout;
+        if (users.separate()) run_as(*manifest.command, users.runner());
+    }
+    if (config.target == domain::Target::unit) manifest.unit = unit_plan(config, users);
     for (const auto& process : config.processes) {
         domain::ProcessPlan plan;
         plan.name = process.name;
         plan.instances = process.instances;
         plan.argv = domain::argv_of(process.run);
-        plan.uid = users.run;
-        plan.gid = users.run;
+        if (users.separate()) run_as(plan, users.runner());
         plan.limits = process.limits;
         plan.overlap = process.overlap;
         plan.stop_signal = process.stop_signal;
@@ -309,16 +320,19 @@ Task<domain::Event> Deployer::seal() {
 Task<domain::Event> Deployer::seal_release() {
     const auto& config = *active().config;
     auto& own = deployment();
-    auto users = users_of(app_, services_.options.separate_users);
+    auto users = users_of(services_, app_, config);
+    if (!users) co_return failed(Reason::config_invalid, users.error().message);
     if (auto room = world().releases.check_free(services_.server.disk_reserve); !room)
         co_return failed(Reason::disk_full, room.error().message);
+    auto problem = co_await unit_problem(Ask::usable_by_us);
+    if (problem) co_return *problem;
     // Whatever a stage left running could still write.
-    auto killed = co_await world().stages.kill_all(users.build);
+    auto killed = co_await world().stages.kill_all(users->build);
     if (!killed) co_return failed(Reason::seal_failed, killed.error().message);
     if (own.plan == Plan::copy) {
-        auto directory = co_await world().releases.prepare(app_.name, own.release, users);
+        auto directory = co_await world().releases.prepare(app_.name, own.release, *users);
         if (!directory) co_return failed(Reason::seal_failed, directory.error().message);
-        auto copied = co_await world().releases.copy(app_.name, own.source, own.release, users);
+        auto copied = co_await world().releases.copy(app_.name, own.source, own.release, *users);
         if (!copied)
             co_return failed(
                 copied.error().code == Errc::disk_full ? Reason::disk_full : Reason::seal_failed,
@@ -330,11 +344,11 @@ Task<domain::Event> Deployer::seal_release() {
     if (!facts) co_return failed(Reason::internal, facts.error().message);
 
     ports::SealJob job;
-    job.manifest = manifest_of(config, users);
+    job.manifest = manifest_of(config, *users);
     job.ship = config.ship;
     job.shared = config.shared;
     job.writable = config.writable;
-    job.users = users;
+    job.users = *users;
     job.before_tests = active().mark;
     for (const auto& process : config.processes) {
         auto env = config.env;
@@ -373,7 +387,8 @@ Task<domain::Event> Deployer::release_command() {
     if (!environment) co_return failed(Reason::internal, environment.error().message);
     auto secrets = world().config.secrets(config);
     if (!secrets) co_return failed(Reason::config_invalid, secrets.error().message);
-    auto users = users_of(app_, services_.options.separate_users);
+    auto users = users_of(services_, app_, config);
+    if (!users) co_return failed(Reason::config_invalid, users.error().message);
     ports::StageJob job;
     job.name = "release";
     job.run = config.release.run;
@@ -381,8 +396,7 @@ Task<domain::Event> Deployer::release_command() {
     job.env = std::move(*environment);
     for (const auto& [name, value] : *secrets)
         job.mask.push_back(value);
-    job.uid = users.run;
-    job.gid = users.run;
+    if (users->separate()) run_as(job, users->runner());
     job.timeout = config.release.timeout;
     job.silence = config.release.timeout;
     auto event = co_await run_stage(std::move(job), "release");

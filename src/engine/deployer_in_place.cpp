@@ -1,9 +1,10 @@
 // A release that takes the place of the one before (spec/decisions.md 29): `current` is pointed at
-// it and the user's command makes that live, as its processes are not Belay's. There is no
-// candidate and nothing warm to go back to, so the way back is the same act with the release
-// before.
+// it, and the user's command or a restart of the user's unit makes that live, as its processes are
+// not Belay's. There is no candidate and nothing warm to go back to, so the way back is the same
+// act with the release before.
 #include "deployer.hpp"
 #include "environment.hpp"
+#include "users.hpp"
 
 #include <belay/base/failpoint.hpp>
 #include <belay/base/log.hpp>
@@ -27,10 +28,11 @@ Task<domain::Event> Deployer::switch_in_place() {
     if (manifest) {
         app_.live = services_.fleet.make(*manifest);
         auto problem = co_await point_current(app_.live);
+        const std::string act = manifest->unit ? "unit" : "command";
         if (problem)
             event = *problem;
         else
-            event = co_await run_command(app_.live, "command");
+            event = co_await bring_up(app_.live, act);
     } else {
         event = manifest.error();
     }
@@ -62,6 +64,56 @@ Task<std::optional<domain::Event>> Deployer::point_current(RunSetPtr set) {
     co_return std::nullopt;
 }
 
+// The act itself.
+Task<domain::Event> Deployer::bring_up(RunSetPtr set, std::string stage) {
+    if (set->manifest.unit) co_return co_await act_on_unit(set, std::move(stage));
+    co_return co_await run_command(set, std::move(stage));
+}
+
+Task<domain::Event> Deployer::act_on_unit(RunSetPtr set, std::string stage_name) {
+    const auto& plan = *set->manifest.unit;
+    const auto began = world().timers.steady_now();
+    const auto since = services_.now();
+    open_stage(stage_name);
+    auto stage = stage_row(stage_name);
+    auto acted = co_await world().units.act(plan.name, plan.action, set->manifest.health.deadline);
+    failpoint("unit_acted");
+    active().excluded += std::chrono::duration_cast<Millis>(world().timers.steady_now() - began);
+    set->started = world().timers.steady_now();
+    Event event;
+    event.kind = Kind::switched;
+    if (!acted) {
+        event =
+            failed(acted.error().code == Errc::timeout ? Reason::deadline : Reason::start_failed,
+                   acted.error().message);
+        // How its program ended, if that is why.
+        auto state = co_await world().units.state(plan.name);
+        auto end = state ? domain::compare(plan.name, {}, *state) : domain::UnitChange{};
+        if (end.ended()) {
+            if (end.failure.reason == Reason::oom) event.failure.reason = Reason::oom;
+            event.failure.detail += ": " + with_hint(end.failure, app_.name, plan).detail;
+            event.failure.exit_code = end.failure.exit_code;
+            event.failure.signal = end.failure.signal;
+        }
+        auto tail = co_await unit_tail(services_, set->manifest, since);
+        stage.tail = with_tail(event.failure.detail, tail);
+    }
+    stage.state = acted ? StageState::passed : StageState::failed;
+    stage.exit_code = event.failure.exit_code;
+    stage.signal = event.failure.signal;
+    close_stage(std::move(stage));
+    co_return event;
+}
+
+// Asked before anything is touched: what would fail at the switch would fail on the way back, too.
+Task<std::optional<domain::Event>> Deployer::unit_problem(Ask ask) {
+    const auto& config = *active().config;
+    if (config.target != domain::Target::unit) co_return std::nullopt;
+    auto checked = co_await check_unit(services_, unit_plan(config), ask);
+    if (checked) co_return std::nullopt;
+    co_return failed(Reason::config_invalid, checked.error().message);
+}
+
 Task<domain::Event> Deployer::run_command(RunSetPtr set, std::string stage) {
     const auto& manifest = set->manifest;
     if (!manifest.command)
@@ -79,8 +131,7 @@ Task<domain::Event> Deployer::run_command(RunSetPtr set, std::string stage) {
     job.env = std::move(*environment);
     job.mask = secrets_in(manifest, job.env);
     add_instance(job.env, "command", 1, 0);
-    job.uid = manifest.command->uid;
-    job.gid = manifest.command->gid;
+    if (auto user = user_of(*manifest.command)) run_as(job, *user);
     job.timeout = manifest.command->timeout;
     job.silence = manifest.command->timeout;
     auto event = co_await run_stage(std::move(job), "command");
@@ -97,7 +148,7 @@ Task<domain::Event> Deployer::roll_back_in_place() {
     if (!old) co_return failed(Reason::rollback_failed, "there is no release to go back to");
     auto problem = co_await point_current(old);
     if (problem) co_return failed(Reason::rollback_failed, problem->failure.detail);
-    auto event = co_await run_command(old, "rollback");
+    auto event = co_await bring_up(old, "rollback");
     failpoint("flipped_back");
     put_back(old);
     app_.candidate = nullptr;

@@ -108,7 +108,12 @@ Task<domain::Event> Deployer::verify() {
         event = co_await verify_set(set);
     }
     stage.state = event.kind == Kind::failed ? StageState::failed : StageState::passed;
-    if (event.kind == Kind::failed) stage.tail = event.failure.detail;
+    if (event.kind == Kind::failed && set) {
+        auto tail = co_await unit_tail(services_, set->manifest, app_.live_release.live_since);
+        stage.tail = with_tail(event.failure.detail, std::move(tail));
+    } else if (event.kind == Kind::failed) {
+        stage.tail = event.failure.detail;
+    }
     stage.exit_code = event.failure.exit_code;
     stage.signal = event.failure.signal;
     close_stage(std::move(stage));
@@ -116,23 +121,45 @@ Task<domain::Event> Deployer::verify() {
     co_return event;
 }
 
+void Deployer::Outside::note(const domain::UnitChange& change) {
+    if (change.ended() && !ended)
+        ended = change.failure;
+    else
+        renewed = true;
+    changed.set();
+}
+
+Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
+    Outside outside;
+    UnitWatch unit(services_, set->manifest, set->manifest.health.interval,
+                   [&outside](const domain::UnitChange& change) { outside.note(change); });
+    co_await unit.start();
+    auto event = co_await judge_set(set, outside);
+    co_await unit.stop();
+    co_return event;
+}
+
 // Watches a set until each serving member passed its verification and the others stayed up for
 // min_healthy_time.
-Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
+Task<domain::Event> Deployer::judge_set(RunSetPtr set, Outside& outside) {
     const auto& health = set->manifest.health;
     auto& timers = world().timers;
     const auto began = timers.steady_now();
-    async::Event changed;
+    auto& changed = outside.changed;
     std::optional<Exit> last_exit;
     std::string ended;
+    auto end_reason = Reason::exited;
     auto exits = services_.fleet.watch(*set, [&](const Member& member, const ports::RunInfo& info) {
         if (info.state == ports::RunState::running || !ended.empty()) return;
         last_exit = info.last_exit;
+        end_reason = reason_of_end(info);
         ended = fmt::format("{} {} before it was healthy", member.process, how_it_ended(info));
         changed.set();
     });
-    auto dead_already = services_.fleet.dead(*set, Which::all);
-    if (!dead_already.empty()) ended = dead_already + " before it was healthy";
+    if (auto dead_already = services_.fleet.dead(*set, Which::all)) {
+        ended = dead_already->text + " before it was healthy";
+        end_reason = dead_already->reason;
+    }
 
     struct Judged {
         std::size_t index;
@@ -150,13 +177,27 @@ Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
 
     while (true) {
         if (!ended.empty()) {
-            auto event = failed(Reason::exited, ended);
+            auto event = failed(end_reason, ended);
             put_exit(event.failure, last_exit);
+            co_return event;
+        }
+        if (outside.ended) {
+            auto event = failed(outside.ended->reason, {});
+            event.failure = *outside.ended;
+            event.failure.detail += ", before it was healthy";
+            event.failure.stage = to_string(deployment().state);
             co_return event;
         }
         if (active().step.requested())
             co_return failed(Reason::canceled, "stopped while it was verified");
         const auto round = timers.steady_now();
+        // What the process before has proven says nothing of this one.
+        if (std::exchange(outside.renewed, false)) {
+            first_pass.reset();
+            for (auto& one : judged)
+                one.verification.skip(Millis{0});
+        }
+        changed.reset();
         const auto unseen = stalled(due, round);
         if (unseen > Millis{0}) {
             log::warning("nobody looked for a while: its health is judged anew",
@@ -209,7 +250,7 @@ Task<domain::Event> Deployer::verify_set(RunSetPtr set) {
             first_pass = began;
             all = now - began >= health.min_healthy_time;
         }
-        if (all && ended.empty()) {
+        if (all && ended.empty() && !outside.changed.is_set()) {
             active().excluded += std::chrono::duration_cast<Millis>(*first_pass - began);
             active().excluded += health.min_healthy_time;
             Event event;
@@ -282,8 +323,8 @@ Task<domain::Event> Deployer::switch_traffic() {
 Task<domain::Event> Deployer::flip_to_candidate() {
     auto candidate = app_.candidate;
     if (!candidate) co_return failed(Reason::switch_failed, "the candidate is gone");
-    if (auto dead = services_.fleet.dead(*candidate, Which::all); !dead.empty())
-        co_return failed(Reason::exited, dead + " just before the switch");
+    if (auto dead = services_.fleet.dead(*candidate, Which::all))
+        co_return failed(dead->reason, dead->text + " just before the switch");
     if (has_exclusive(*candidate)) {
         auto problem = co_await change_exclusive(candidate);
         if (problem) {
@@ -439,16 +480,23 @@ Task<domain::Event> Deployer::bake() {
     auto& timers = world().timers;
     auto& monitor = *active().monitor;
     const auto& manifest = app_.live->manifest;
-    auto end = monitor.began() + manifest.traffic.bake;
-    auto rest = std::chrono::duration_cast<Millis>(end - timers.steady_now());
-    co_await timers.wait(monitor.tripped(), std::max(rest, Millis{0}), active().step);
+    while (!monitor.tripped().is_set() && !active().step.requested()) {
+        auto end = monitor.began() + manifest.traffic.bake;
+        auto rest = std::chrono::ceil<Millis>(end - timers.steady_now());
+        if (rest <= Millis{0}) break;
+        co_await timers.wait(monitor.tripped(), rest, active().step);
+    }
     // The last word is a probe at this very moment; one that fails waits for the verdict.
     while (!monitor.tripped().is_set() && !active().step.requested()) {
         const bool passes = co_await monitor.passes_now();
         if (passes) break;
         co_await timers.wait(monitor.tripped(), manifest.health.interval, active().step);
     }
-    if (monitor.tripped().is_set() || active().step.requested()) co_return left(tripped_or_asked());
+    if (monitor.tripped().is_set() || active().step.requested()) {
+        auto event = tripped_or_asked();
+        bake_tail_ = co_await unit_tail(services_, manifest, app_.live_release.live_since);
+        co_return left(std::move(event));
+    }
     auto stage = stage_row("bake");
     stage.state = StageState::passed;
     close_stage(std::move(stage));
@@ -480,7 +528,7 @@ void Deployer::close_bake() {
     auto stage = stage_row("bake");
     stage.state =
         event->failure.reason == Reason::canceled ? StageState::canceled : StageState::failed;
-    stage.tail = event->failure.detail;
+    stage.tail = with_tail(event->failure.detail, std::exchange(bake_tail_, {}));
     stage.exit_code = event->failure.exit_code;
     stage.signal = event->failure.signal;
     close_stage(std::move(stage));
@@ -552,7 +600,7 @@ Task<Result<void>> Deployer::flip_back() {
         const bool answers = co_await wait_for_first_pass(services_, old, kRollbackPatience);
         if (!answers) unanswered = fmt::format("release {} does not answer either", old->release());
     }
-    if (!unanswered.empty() && app_.live && services_.fleet.dead(*app_.live, Which::all).empty())
+    if (!unanswered.empty() && app_.live && !services_.fleet.dead(*app_.live, Which::all))
         co_return Error{Errc::unavailable, unanswered};
     auto upstreams = services_.fleet.upstreams(*old);
     if (!upstreams.empty()) {

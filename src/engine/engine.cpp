@@ -124,14 +124,14 @@ Task<Result<void>> EngineCore::ensure_users(AppContext& app) {
 std::string EngineCore::undeployable(const AppContext& app) const {
     const auto& config = *app.config;
     if (!domain::is_deployable(config.target))
-        return fmt::format("{}: only apps with [service] or [command] are deployed yet", app.name);
+        return fmt::format("{}: apps with [{}] are not deployed yet", app.name,
+                           to_string(config.target));
     const bool in_place = domain::is_in_place(config.target);
     if (!app.live || app.live->manifest.in_place() == in_place) return {};
     return fmt::format(
         "{} is live as a [{}], and its file says [{}]: neither can take over from the other. "
         "Deploy it under another name, or `belay remove {}` first",
-        app.name, app.live->manifest.in_place() ? "command" : "service",
-        in_place ? "command" : "service", app.name);
+        app.name, to_string(app.live->manifest.target()), to_string(config.target), app.name);
 }
 
 Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deployment,

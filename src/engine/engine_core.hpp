@@ -125,6 +125,8 @@ class EngineCore final : public Engine {
     Task<void> probe_live(AppContext& app, std::map<std::string, domain::Watch>& watches);
     Task<void> revive_live(AppContext& app);
     void note_exit(AppContext& app, const Member& member, const ports::RunInfo& info);
+    void note_unit(AppContext& app, const domain::UnitChange& change);
+    void note_end(AppContext& app, std::string text);
     Task<void> save_event(ports::AddEvent event);
     Task<void> note_health(AppContext& app, std::string health, std::string detail);
 
@@ -192,6 +194,7 @@ class EngineCore final : public Engine {
     AppView view(const AppContext& app) const;
     domain::AppState state_of(const AppContext& app) const;
     std::vector<Secret> mask_of(const AppContext& app) const;
+    LogSource unit_log(const AppContext& app) const;
 
     Services services_;
     Statuses statuses_;

@@ -26,7 +26,7 @@ EnvironmentList compose(const EnvironmentFacts& facts, const domain::Environment
         path += folder + ":";
     put(list, "PATH", path + "/usr/local/bin:/usr/bin:/bin");
     put(list, "HOME", facts.home);
-    put(list, "USER", facts.app);
+    put(list, "USER", facts.user.empty() ? facts.app : facts.user);
     put(list, "LANG", "C.UTF-8");
     put(list, "TZ", facts.timezone);
     put(list, "TMPDIR", facts.home + "/tmp");

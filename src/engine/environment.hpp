@@ -24,6 +24,7 @@ struct EnvironmentFacts {
     std::string ref;  // full
     std::string describe;
     std::string previous_commit;
+    std::string user;  // empty: it has no name, and is called as the app
     std::string home;
     std::string shared;  // empty: not shown
     std::vector<std::string> path;

@@ -2,9 +2,11 @@
 
 #include "environment.hpp"
 #include "run_end.hpp"
+#include "users.hpp"
 
 #include <belay/async/task_group.hpp>
 #include <belay/base/log.hpp>
+#include <belay/domain/target.hpp>
 
 #include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
@@ -32,12 +34,6 @@ bool at_named_port(const domain::Manifest& manifest, const RunName& name, std::u
             return plan.name == name.process &&
                    std::find(plan.ports.begin(), plan.ports.end(), port) != plan.ports.end();
         });
-}
-
-ProcessLimits limits_of(const domain::ResourceLimits& limits) {
-    ProcessLimits result;
-    if (limits.processes) result.processes = static_cast<std::uint64_t>(*limits.processes);
-    return result;
 }
 
 }  // namespace
@@ -108,7 +104,7 @@ RunSetPtr Fleet::make(const domain::Manifest& manifest) {
         }
     if (manifest.in_place()) {
         Member outside;
-        outside.process = "command";
+        outside.process = to_string(manifest.target());
         outside.serves = true;
         outside.started = true;
         set->started = timers_.steady_now();
@@ -169,9 +165,7 @@ Task<StartResult> Fleet::start_member(RunSetPtr set, std::size_t index, RestartP
     spec.env = std::move(*environment);
     add_instance(spec.env, plan.name, member.instance, member.port);
     spec.cwd = manifest.directory;
-    if (plan.uid >= 0)
-        spec.user = User{static_cast<uid_t>(plan.uid), static_cast<gid_t>(plan.gid), {}};
-    spec.limits = limits_of(plan.limits);
+    spec.user = user_of(plan);
     spec.resources = plan.limits;
     spec.runtime = plan.runtime;
     auto signal = parse_signal(plan.stop_signal);
@@ -310,15 +304,16 @@ Task<void> Fleet::start_at_boot(RunSetPtr set) {
                    {{"app", set->manifest.app}, {"error", kept.error().message}});
 }
 
-std::string Fleet::dead(const RunSet& set, Which which) const {
+std::optional<Death> Fleet::dead(const RunSet& set, Which which) const {
     for (const auto& member : set.members) {
         if (!fits(member, which) || !member.started) continue;
         auto info = runtime_.info(member.run_id);
-        if (!info) return fmt::format("{} is gone", member.process);
+        if (!info) return Death{domain::Reason::exited, member.process + " is gone"};
         if (info->state == ports::RunState::running) continue;
-        return fmt::format("{} {}", member.process, how_it_ended(*info));
+        return Death{reason_of_end(*info),
+                     fmt::format("{} {}", member.process, how_it_ended(*info))};
     }
-    return {};
+    return std::nullopt;
 }
 
 bool Fleet::all_running(const RunSet& set) const {

@@ -63,6 +63,11 @@ struct StartFailure {
     std::string detail;
 };
 
+struct Death {
+    domain::Reason reason = domain::Reason::exited;  // or oom
+    std::string text;                                // "web exited with code 3"
+};
+
 // "shop.12.web.1.3"
 struct RunName {
     std::string app;
@@ -108,8 +113,8 @@ class Fleet {
     // What runs of it is what the machine starts of the app, where its runtime can have that.
     Task<void> start_at_boot(RunSetPtr set);
 
-    // The first started member that no longer runs, as a sentence; empty while all run.
-    std::string dead(const RunSet& set, Which which) const;
+    // The first started member that no longer runs; none while all run.
+    std::optional<Death> dead(const RunSet& set, Which which) const;
     bool all_running(const RunSet& set) const;
     // Something of it was started by the machine, so that it is of a later boot than all before.
     bool booted(const RunSet& set) const;

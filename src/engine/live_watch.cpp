@@ -1,6 +1,7 @@
 // After the bake: the live release is probed on, and what nobody else restarts is brought back.
 #include "engine_core.hpp"
 #include "run_end.hpp"
+#include "unit_watch.hpp"
 
 #include <belay/base/log.hpp>
 
@@ -28,6 +29,7 @@ Task<void> EngineCore::live_watch(AppContext& app) {
     std::map<std::string, domain::Watch> watches;
     RunSetPtr watched;
     async::Subscription exits;
+    std::unique_ptr<UnitWatch> unit;
     Millis revive_pause = kReviveFirst;
     while (!services_.closing.requested()) {
         auto set = app.live;
@@ -40,6 +42,14 @@ Task<void> EngineCore::live_watch(AppContext& app) {
                     *set, [this, &app](const Member& member, const ports::RunInfo& info) {
                         note_exit(app, member, info);
                     });
+            if (unit) co_await unit->stop();
+            unit.reset();
+            if (set && set->manifest.unit) {
+                unit = std::make_unique<UnitWatch>(
+                    services_, set->manifest, set->manifest.health.live_interval,
+                    [this, &app](const domain::UnitChange& change) { note_unit(app, change); });
+                co_await unit->start();
+            }
         }
         Millis pause = set ? set->manifest.health.live_interval : kReviveMost;
         if (set && !watched_by_deployer(app) && !app.record.stopped && !app.record.removed) {
@@ -55,14 +65,24 @@ Task<void> EngineCore::live_watch(AppContext& app) {
         app.watch_wake.reset();
         co_await services_.world.timers.wait(app.watch_wake, pause, services_.closing);
     }
+    if (unit) co_await unit->stop();
 }
 
 void EngineCore::note_exit(AppContext& app, const Member& member, const ports::RunInfo& info) {
     if (info.state == ports::RunState::running) return;
     if (watched_by_deployer(app) || app.record.stopped) return;
     auto how = how_it_ended(info);
-    auto text = fmt::format("{} of {} {}", member.process, app.name, how);
-    log::warning(text, {{"app", app.name}, {"run", member.run_id}});
+    note_end(app, fmt::format("{} of {} {}", member.process, app.name, how));
+}
+
+void EngineCore::note_unit(AppContext& app, const domain::UnitChange& change) {
+    if (!change.ended() || watched_by_deployer(app)) return;
+    note_end(app, change.failure.detail);
+}
+
+// Of what is live, by itself.
+void EngineCore::note_end(AppContext& app, std::string text) {
+    log::warning(text, {{"app", app.name}});
     services_.tasks.spawn("note exit",
                           save_event(app_event(app.name, services_.now(), "exited", text)));
     app.watch_wake.set();

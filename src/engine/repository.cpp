@@ -34,14 +34,14 @@ domain::Reason reason_of(ports::SourceReason reason) {
 std::optional<ports::SourceUser> fetch_user(const domain::AppUsers& users) {
     if (!users.separate()) return std::nullopt;
     // Its files belong to the build group, which only reads them.
-    return ports::SourceUser{static_cast<uid_t>(users.fetch), static_cast<gid_t>(users.build), {}};
+    return ports::SourceUser{
+        static_cast<uid_t>(users.fetch), static_cast<gid_t>(users.mirror_group()), {}};
 }
 
 std::optional<ports::SourceUser> build_user(const domain::AppUsers& users) {
     if (!users.separate()) return std::nullopt;
-    return ports::SourceUser{static_cast<uid_t>(users.build),
-                             static_cast<gid_t>(users.build),
-                             {static_cast<gid_t>(users.run)}};
+    auto user = users.builder();
+    return ports::SourceUser{user.uid, user.gid, std::move(user.groups)};
 }
 
 }  // namespace belay::engine

@@ -2,6 +2,9 @@
 
 #include "bake_monitor.hpp"
 #include "environment.hpp"
+#include "users.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -12,15 +15,25 @@ namespace {
 constexpr Millis kFirstPasses{100};  // between the tries
 
 // That it runs is all that is known of it.
-domain::Probe probe_of_none(Services& services, const Member& member) {
+Task<domain::Probe> probe_of_none(Services& services, RunSetPtr set, std::size_t index) {
+    const auto& member = set->members[index];
     domain::Probe probe;
     probe.at = services.now();
     probe.target = "none";
-    if (!member.ours()) return probe;
-    auto info = services.world.runtime.info(member.run_id);
-    if (!info || info->state != ports::RunState::running)
-        probe.error = member.process + " does not run";
-    return probe;
+    if (set->manifest.unit) {
+        const auto& name = set->manifest.unit->name;
+        probe.target = name;
+        auto state = co_await services.world.units.state(name);
+        if (!state)
+            probe.error = state.error().message;
+        else if (!state->up())
+            probe.error = fmt::format("{} is {} ({})", name, state->active, state->sub);
+    } else if (member.ours()) {
+        auto info = services.world.runtime.info(member.run_id);
+        if (!info || info->state != ports::RunState::running)
+            probe.error = member.process + " does not run";
+    }
+    co_return probe;
 }
 
 // The command runs where the release is, as its user and with its environment.
@@ -35,17 +48,14 @@ Task<Result<ports::ProbeProgram>> program_of(Services& services, RunSetPtr set, 
     program.cwd = manifest.directory;
     program.env = std::move(*environment);
     program.mask = secrets_in(manifest, program.env);
-    int uid = -1, gid = -1;
     if (member.ours()) {
         add_instance(program.env, member.process, member.instance, member.port);
-        const auto& plan = plan_of(*set, member);
-        uid = plan.uid;
-        gid = plan.gid;
+        program.user = user_of(plan_of(*set, member));
     } else if (manifest.command) {
-        uid = manifest.command->uid;
-        gid = manifest.command->gid;
+        program.user = user_of(*manifest.command);
+    } else if (manifest.unit) {
+        program.user = user_of(*manifest.unit);
     }
-    if (uid >= 0) program.user = User{static_cast<uid_t>(uid), static_cast<gid_t>(gid), {}};
     co_return program;
 }
 
@@ -54,6 +64,25 @@ Task<Result<ports::ProbeProgram>> program_of(Services& services, RunSetPtr set, 
 domain::AppUsers users_of(const AppContext& app, bool separate) {
     if (!separate || app.record.uid_base == 0) return {};
     return {app.record.uid_base, app.record.uid_base + 1, app.record.uid_base + 2};
+}
+
+Result<domain::AppUsers> users_of(const Services& services, const AppContext& app,
+                                  const domain::AppConfig& config) {
+    auto users = users_of(app, services.options.separate_users);
+    if (!users.separate()) return users;
+    auto name = [&](const std::string& word, std::optional<User>& user, int& uid) -> Result<void> {
+        if (word == "auto") return {};
+        auto found = services.world.config.user(word);
+        if (!found) return prefixed("user", found.error());
+        uid = static_cast<int>(found->uid);
+        user = std::move(*found);
+        return {};
+    };
+    if (auto named = name(config.build_user(), users.named_build, users.build); !named)
+        return named.error();
+    if (auto named = name(config.run_user(), users.named_run, users.run); !named)
+        return named.error();
+    return users;
 }
 
 ports::AddEvent event_of(const domain::Deployment& deployment, TimePoint at, std::string text) {
@@ -108,7 +137,7 @@ Task<domain::Probe> probe_member(Services& services, RunSetPtr set, std::size_t 
                                  async::Cancel cancel) {
     const auto& manifest = set->manifest;
     const auto& type = manifest.health.type;
-    if (type == "none") co_return probe_of_none(services, set->members[index]);
+    if (type == "none") co_return co_await probe_of_none(services, set, index);
     ports::ProbeTarget target;
     if (type == "exec") {
         auto program = co_await program_of(services, set, index);

@@ -119,6 +119,10 @@ struct Services {
 
 // The users of an app, from its base uid.
 domain::AppUsers users_of(const AppContext& app, bool separate);
+// Those that its configuration names in their places. Errc::invalid: there is no such user any
+// more.
+Result<domain::AppUsers> users_of(const Services& services, const AppContext& app,
+                                  const domain::AppConfig& config);
 // The event that records a deployment's new state.
 ports::AddEvent event_of(const domain::Deployment& deployment, TimePoint at, std::string text);
 ports::AddEvent app_event(const std::string& app, TimePoint at, std::string state,

@@ -40,6 +40,8 @@ ServerStatus EngineCore::server_status() {
         status.problems.push_back(
             "belay does not run as root: builds and apps run as its own user and can read what it "
             "can");
+    if (!services_.options.lacking_limits.empty())
+        status.problems.push_back(services_.options.lacking_limits);
     return status;
 }
 
@@ -215,7 +217,7 @@ Task<Result<std::vector<LogSource>>> EngineCore::stage_logs(DeploymentId id, std
     for (const auto& stage : *stages) {
         // These are the daemon's own steps: they write no log.
         if (stage.name == "seal" || stage.name == "start" || stage.name == "verify" ||
-            stage.name == "switch" || stage.name == "bake")
+            stage.name == "switch" || stage.name == "unit" || stage.name == "bake")
             continue;
         names += (names.empty() ? "" : ", ") + stage.name;
         if (!wanted.empty() && stage.name != wanted) continue;
@@ -245,18 +247,41 @@ std::vector<Secret> EngineCore::mask_of(const AppContext& app) const {
     return values;
 }
 
+LogSource EngineCore::unit_log(const AppContext& app) const {
+    const auto& unit = app.live->manifest.unit->name;
+    LogSource source;
+    source.name = unit;
+    source.live = true;
+    source.mask = mask_of(app);
+    source.journal = [&units = services_.world.units, unit](std::int64_t after) {
+        return units.log(unit, after);
+    };
+    source.journal_from = std::chrono::duration_cast<std::chrono::microseconds>(
+                              app.live_release.live_since.time_since_epoch())
+                              .count();
+    return source;
+}
+
 Result<std::vector<LogSource>> EngineCore::app_logs(const std::string& name,
                                                     const std::string& process) {
     auto found = known(name);
     if (!found) return found.error();
     const auto& app = **found;
     if (!app.live) return Error{Errc::conflict, fmt::format("{} has nothing running", name)};
-    if (app.live->manifest.in_place())
+    if (app.live->manifest.command)
         return Error{Errc::conflict,
                      fmt::format("{} is a [command]: what runs of it writes its log elsewhere; "
                                  "`belay logs {} --stage command` shows the command's own",
                                  name, to_string(app.live->manifest.deployment))};
     std::vector<LogSource> result;
+    if (app.live->manifest.unit) {
+        if (!process.empty())
+            return Error{Errc::not_found,
+                         fmt::format("{} has no process \"{}\": it is the unit {}", name, process,
+                                     app.live->manifest.unit->name)};
+        result.push_back(unit_log(app));
+        return result;
+    }
     for (const auto& member : app.live->members) {
         if (!process.empty() && member.process != process) continue;
         LogSource source;

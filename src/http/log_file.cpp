@@ -166,7 +166,7 @@ std::string LogFile::flush() {
     return masker_.flush();
 }
 
-Task<Result<LogFile::Extent>> LogFile::extent() {
+Task<Result<Log::Extent>> LogFile::extent() {
     ReadExtent job(handle_, static_cast<std::int64_t>(masker_.longest()));
     auto found = co_await async::offload(pool_, std::move(job));
     if (!found) co_return found.error();

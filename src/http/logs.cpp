@@ -1,7 +1,7 @@
 // Logs as text or as Server-Sent Events, whole or followed while they grow.
 #include "handlers.hpp"
 #include "json_shapes.hpp"
-#include "log_file.hpp"
+#include "log.hpp"
 #include "params.hpp"
 #include "utf8.hpp"
 
@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace belay::http {
 namespace {
@@ -67,6 +68,13 @@ Task<Result<Sources>> find_sources(Context& context, const Subject& subject, boo
         auto logs = context.api.app_logs(subject.app, subject.process);
         if (!logs) co_return logs.error();
         sources.logs = std::move(*logs);
+        // One that can't be read is to be told of while the answer's head can still say so.
+        for (const auto& source : sources.logs) {
+            if (!source.journal) continue;
+            auto journal = source.journal(std::numeric_limits<std::int64_t>::max() / 2);
+            auto tried = co_await journal->read(0);
+            if (!tried) co_return tried.error();
+        }
         co_return sources;
     }
     // Before the logs are listed, so that none is missed that the end brought.
@@ -91,7 +99,7 @@ class Printer {
   public:
     explicit Printer(bool sse) : sse_(sse) {}
 
-    std::string print(const LogFile& log, std::string text, bool several) {
+    std::string print(const Log& log, std::string text, bool several) {
         if (text.empty()) return text;
         if (sse_) return event(log, std::move(text));
         if (several && last_ != log.source().path) {
@@ -103,7 +111,7 @@ class Printer {
     }
 
   private:
-    std::string event(const LogFile& log, std::string text) {
+    std::string event(const Log& log, std::string text) {
         Json json{{"name", log.source().name}, {"offset", log.offset()}, {"text", std::move(text)}};
         return fmt::format("id: {}\nevent: log\ndata: {}\n\n", log.offset(), to_text(json));
     }
@@ -145,7 +153,7 @@ class Follower {
 
   private:
     struct Followed {
-        std::unique_ptr<LogFile> log;
+        std::unique_ptr<Log> log;
         Utf8Pieces pieces;
     };
 
@@ -153,11 +161,12 @@ class Follower {
         over_ = sources.over;
         for (auto& source : sources.logs) {
             bool known = std::any_of(logs_.begin(), logs_.end(), [&](const auto& each) {
-                return each.log->source().path == source.path;
+                return each.log->source().path == source.path &&
+                       each.log->source().name == source.name;
             });
             if (known) continue;
-            auto log = std::make_unique<LogFile>(context_.pool, std::move(source),
-                                                 logs_.empty() ? wishes_.from : 0);
+            auto log = open_log(context_.pool, std::move(source), logs_.empty() ? wishes_.from : 0,
+                                wishes_.since);
             logs_.push_back(Followed{std::move(log), {}});
         }
     }
@@ -215,7 +224,7 @@ class Follower {
     async::Subscription gone_;
 };
 
-using Logs = std::vector<std::unique_ptr<LogFile>>;
+using Logs = std::vector<std::unique_ptr<Log>>;
 
 // Each up to where it reaches now; the place for the next reader goes into the header where there
 // is one log.
@@ -274,8 +283,7 @@ Task<std::optional<Response>> answer(Context& context, Subject subject, const Re
     } else {
         Logs logs;
         for (auto& source : sources->logs)
-            logs.push_back(
-                std::make_unique<LogFile>(context.pool, std::move(source), wishes->from));
+            logs.push_back(open_log(context.pool, std::move(source), wishes->from, wishes->since));
         auto headers = co_await prepare(logs, *wishes);
         if (!headers) co_return problem(headers.error());
         const bool begun = co_await stream.begin(std::move(type), std::move(*headers));

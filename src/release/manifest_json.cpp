@@ -40,6 +40,7 @@ void describe(Archive& at, ProcessPlan& process) {
     at("env_file", process.env_file);
     at("uid", process.uid);
     at("gid", process.gid);
+    at("groups", process.groups);
     at("limits", process.limits);
     at("overlap", process.overlap);
     at("stop_signal", process.stop_signal);
@@ -55,7 +56,16 @@ void describe(Archive& at, CommandPlan& command) {
     at("argv", command.argv);
     at("uid", command.uid);
     at("gid", command.gid);
+    at("groups", command.groups);
     at("timeout_ms", command.timeout);
+}
+
+template <class Archive>
+void describe(Archive& at, UnitPlan& unit) {
+    at("name", unit.name);
+    at("action", unit.action);
+    at("uid", unit.uid);
+    at("gid", unit.gid);
 }
 
 template <class Archive>
@@ -129,6 +139,7 @@ void describe(Archive& at, Manifest& manifest) {
     at("files", manifest.files);
     at("processes", manifest.processes);
     at("command", manifest.command);
+    at("unit", manifest.unit);
     at("secrets", manifest.secrets);
     at("health", manifest.health);
     at("route", manifest.route);

@@ -17,21 +17,22 @@ Result<void> change_owner(int fd, int uid, int gid) {
 }  // namespace
 
 Result<void> Ownership::to_build(int fd) const {
-    return users_.separate() ? change_owner(fd, users_.build, users_.run) : Result<void>();
+    return users_.separate() ? change_owner(fd, users_.build, users_.files_group())
+                             : Result<void>();
 }
 
 Result<void> Ownership::to_run(int fd) const {
-    return users_.separate() ? change_owner(fd, users_.run, users_.run) : Result<void>();
+    return users_.separate() ? change_owner(fd, users_.run, users_.files_group()) : Result<void>();
 }
 
 Result<void> Ownership::to_us(int fd) const {
-    return users_.separate() ? change_owner(fd, static_cast<int>(::geteuid()), users_.run)
+    return users_.separate() ? change_owner(fd, static_cast<int>(::geteuid()), users_.files_group())
                              : Result<void>();
 }
 
 Result<void> Ownership::link_to_us(int directory, const std::string& name) const {
     if (!users_.separate()) return {};
-    if (::fchownat(directory, name.c_str(), ::geteuid(), static_cast<gid_t>(users_.run),
+    if (::fchownat(directory, name.c_str(), ::geteuid(), static_cast<gid_t>(users_.files_group()),
                    AT_SYMLINK_NOFOLLOW) != 0)
         return errno_error(errno, "changing the owner of the link " + name);
     return {};
@@ -81,7 +82,7 @@ Result<void> Ownership::give_entry(Tree& tree, Entry& entry) const {
     if (entry.kind == Kind::other) return tree.remove(entry);
     if (users_.separate() &&
         ::fchownat(*directory, std::string(name).c_str(), static_cast<uid_t>(users_.run),
-                   static_cast<gid_t>(users_.run), AT_SYMLINK_NOFOLLOW) != 0)
+                   static_cast<gid_t>(users_.files_group()), AT_SYMLINK_NOFOLLOW) != 0)
         return errno_error(errno, "changing the owner of " + entry.path);
     return {};
 }

@@ -445,6 +445,23 @@ Result<Variables> DiskReleases::environment_now(const std::string& app, ReleaseN
     return variables;
 }
 
+// What a release before holds there goes on being its own: it may be live, and be so again.
+Result<void> may_take(int directory, const std::string& path, const domain::AppUsers& users) {
+    struct stat status{};
+    std::error_code failure;
+    if (::fstat(directory, &status) != 0) return errno_error(errno, "looking at " + path);
+    const auto owner = static_cast<int>(status.st_uid);
+    if (!users.separate() || owner == users.run || owner == static_cast<int>(::geteuid()) ||
+        fs::is_empty(path, failure))
+        return {};
+    const auto app = fs::path(path).filename().string();
+    return Error{
+        Errc::conflict,
+        fmt::format("{0} holds files of uid {1}, as which the app ran before, and its user is "
+                    "uid {2} now: belay stop {3} && chown -R {2}:{4} {0}, then deploy it anew",
+                    path, owner, users.run, app, users.files_group())};
+}
+
 Result<std::string> DiskReleases::shared_now(const std::string& app,
                                              const domain::AppUsers& users) const {
     if (auto done = sys::make_directories(layout_.state() + "/shared", kCrossable); !done)
@@ -453,6 +470,7 @@ Result<std::string> DiskReleases::shared_now(const std::string& app,
     if (!parent) return parent.error();
     auto made = make_directory_at(parent->get(), app, 0700);
     if (!made) return prefixed(layout_.state() + "/shared", made.error());
+    if (auto done = may_take(made->get(), layout_.shared(app), users); !done) return done.error();
     if (auto done = Ownership(users).to_run(made->get()); !done)
         return prefixed(layout_.shared(app), done.error());
     return layout_.shared(app);
@@ -466,9 +484,12 @@ Result<std::string> DiskReleases::home_now(const std::string& app, const std::st
         return done.error();
     auto parent = open_directory(layout_.home(app));
     if (!parent) return parent.error();
-    auto home = make_directory_at(parent->get(), kind, 0700);
+    // Each user has one of its own: what another left in it would be closed to this one.
+    const auto& named = kind == "build" ? users.named_build : users.named_run;
+    const auto name = named ? fmt::format("{}-{}", kind, named->uid) : kind;
+    auto home = make_directory_at(parent->get(), name, 0700);
     if (!home) return prefixed(layout_.home(app), home.error());
-    auto path = layout_.home(app) + "/" + kind;
+    auto path = layout_.home(app) + "/" + name;
     auto temporary = make_directory_at(home->get(), "tmp", 0700);
     if (!temporary) {
         // The user may have put anything there.
@@ -476,13 +497,14 @@ Result<std::string> DiskReleases::home_now(const std::string& app, const std::st
         if (auto done = tree.remove_all("tmp"); !done) return prefixed(path, done.error());
         temporary = make_directory_at(tree.root(), "tmp", 0700);
         if (!temporary) return prefixed(path, temporary.error());
-        home = open_directory_at(parent->get(), kind);
+        home = open_directory_at(parent->get(), name);
         if (!home) return prefixed(layout_.home(app), home.error());
     }
     if (!users.separate()) return path;
-    auto uid = static_cast<uid_t>(kind == "build" ? users.build : users.run);
+    const auto user = kind == "build" ? users.builder() : users.runner();
     for (int fd : {home->get(), temporary->get()})
-        if (::fchown(fd, uid, uid) != 0) return errno_error(errno, "changing the owner of " + path);
+        if (::fchown(fd, user.uid, user.gid) != 0)
+            return errno_error(errno, "changing the owner of " + path);
     return path;
 }
 

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 namespace belay::runtime {
 
@@ -63,7 +64,6 @@ sys::ServiceSpec service_spec(const ports::ProcessSpec& spec) {
     service.program.cwd = spec.cwd;
     service.program.user = spec.user;
     service.program.limits = spec.limits;
-    service.program.cgroup = spec.cgroup;
     service.program.stop = spec.stop;
     service.program.first_backoff = spec.first_backoff;
     for (const auto& listener : spec.listeners)
@@ -119,6 +119,9 @@ class ProcessRuntime : public ports::Runtime {
     void keep(Run run);
     void tell(const std::string& run_id);
     Task<Result<void>> adopt_one(std::filesystem::path place);
+    sys::Cgroup make_group(const ports::ProcessSpec& spec, ProcessLimits& limits) const;
+    Task<void> end_group(std::string run_id, sys::Cgroup group);
+    void remove_empty_groups();
 
     boost::asio::any_io_executor executor_;
     async::Timers& timers_;
@@ -158,15 +161,65 @@ Result<void> ProcessRuntime::prepare_port(const ports::ProcessSpec& spec, sys::S
     return check_port(spec.port);
 }
 
+// It starts without one rather than not at all, as at a boot there may be nobody to mend it.
+sys::Cgroup ProcessRuntime::make_group(const ports::ProcessSpec& spec,
+                                       ProcessLimits& limits) const {
+    sys::GroupLimits wanted{spec.resources.memory, spec.resources.cpu, {}};
+    const bool own_user = spec.user && spec.user->uid >= static_cast<uid_t>(options_.first_uid) &&
+                          spec.user->uid <= static_cast<uid_t>(options_.last_uid);
+    const auto& support = options_.groups.support();
+    if (spec.resources.processes) {
+        const auto most = static_cast<std::uint64_t>(*spec.resources.processes);
+        if (support.processes)
+            wanted.processes = most + 1;  // the shim
+        else if (own_user)
+            limits.processes = most;
+    }
+    if (!support.groups) return {};
+    auto made = options_.groups.make("run-" + spec.run_id, wanted);
+    if (made) return *made;
+    log::warning("a run has no control group, and so no limits",
+                 {{"run", spec.run_id}, {"error", made.error().message}});
+    return {};
+}
+
+Task<void> ProcessRuntime::end_group(std::string run_id, sys::Cgroup group) {
+    auto ended = co_await sys::end_group(timers_, group);
+    if (!ended)
+        log::warning("a run's control group stays",
+                     {{"run", run_id}, {"error", ended.error().message}});
+}
+
+// Of runs of which nothing else is left, as a daemon may die between the two.
+void ProcessRuntime::remove_empty_groups() {
+    std::set<std::string> used;
+    for (const auto& [id, run] : runs_)
+        used.insert(run->group().directories().begin(), run->group().directories().end());
+    for (const auto& [name, group] : options_.groups.existing("run-")) {
+        const auto& all = group.directories();
+        if (std::any_of(all.begin(), all.end(),
+                        [&](const auto& one) { return used.contains(one); }))
+            continue;
+        if (auto removed = group.remove(); !removed)
+            log::warning("a control group belongs to no run that is known; it is left alone",
+                         {{"group", name}, {"error", removed.error().message}});
+    }
+}
+
 Task<Result<RunInfo>> ProcessRuntime::start(ports::ProcessSpec spec, ports::BeforeGo before_go) {
     if (auto checked = check(spec); !checked) co_return checked.error();
     auto service_of_run = service_spec(spec);
     std::vector<sys::BoundListener> opened;
     auto prepared = prepare_port(spec, service_of_run, opened);
     if (!prepared) co_return prefixed(spec.run_id, prepared.error());
+    auto group = make_group(spec, service_of_run.program.limits);
+    service_of_run.program.group = group;
     auto started = co_await sys::Service::start(executor_, timers_, options_.shim_path,
                                                 place(spec.run_id), service_of_run);
-    if (!started) co_return prefixed(spec.run_id, started.error());
+    if (!started) {
+        co_await end_group(spec.run_id, group);
+        co_return prefixed(spec.run_id, started.error());
+    }
     auto run = std::make_shared<sys::Service>(std::move(*started));
     runs_[spec.run_id] = run;
     auto gone = co_await let_go(run, before_go);
@@ -199,6 +252,7 @@ Task<void> ProcessRuntime::discard(Run run) {
     if (!stopped)
         log::warning("a run that failed to start can't be stopped",
                      {{"run", run->run_id()}, {"error", stopped.error().message}});
+    co_await end_group(run->run_id(), run->group());
     auto removed = sys::remove_tree(place(run->run_id()));
     if (!removed)
         log::warning("a run's directory can't be removed",
@@ -243,6 +297,7 @@ Task<Result<std::vector<RunInfo>>> ProcessRuntime::adopt() {
             log::warning("a run can't be adopted; it is left alone",
                          {{"run", place.filename().string()}, {"error", adopted.error().message}});
     }
+    remove_empty_groups();
     co_return runs();
 }
 
@@ -275,6 +330,8 @@ Task<Result<void>> ProcessRuntime::stop(std::string run_id) {
     if (!run) co_return run.error();
     auto service = *run;
     auto stopped = co_await service->stop();
+    // What got out of its tree while it had no shim.
+    service->group().kill(1);
     if (!stopped) co_return prefixed("stopping " + run_id, stopped.error());
     co_return Result<void>{};
 }
@@ -313,11 +370,14 @@ std::vector<RunInfo> ProcessRuntime::runs() const {
 Task<Result<void>> ProcessRuntime::forget(std::string run_id) {
     auto run = find(run_id);
     if (!run) co_return run.error();
-    const auto& status = (*run)->status();
-    if (!status.over()) co_return Error{Errc::conflict, fmt::format("run {} still lives", run_id)};
+    if (!(*run)->status().over())
+        co_return Error{Errc::conflict, fmt::format("run {} still lives", run_id)};
+    const auto port = (*run)->status().port;
+    auto group = (*run)->group();
+    co_await end_group(run_id, group);
     auto removed = sys::remove_tree(place(run_id));
     if (!removed) co_return removed.error();
-    if (status.port != 0) ports_->release(status.port);
+    if (port != 0) ports_->release(port);
     runs_.erase(run_id);
     co_return Result<void>{};
 }

@@ -54,7 +54,8 @@ const char* become(const Spec& spec) {
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return "subreaper";
     // The daemon may be hard to kill for want of memory; what it runs is not.
     write_file("/proc/self/oom_score_adj", "0");
-    if (spec.cgroup != nullptr && !join_cgroup(spec.cgroup)) return "cgroup";
+    for (unsigned at = 0; at < spec.cgroup_count; ++at)
+        if (!join_cgroup(spec.cgroups[at])) return "cgroup";
     const rlimit no_core{0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
     if (chdir("/") != 0) return "chdir";

@@ -3,9 +3,10 @@
 //
 // Specification (descriptor 3): "belay-spec 1", then KEY, VALUE pairs, then "end"; each ended by a
 // NUL. Keys: mode (tied, kept), run, token, arg*, env* (NAME=VALUE), cwd, uid, gid, group*, nofile
-// (both limits), nofile-soft (the soft one alone), nproc, fsize, as, umask (octal), cgroup (a
-// directory), listener* (name; its descriptor is 10, 11, …), stop-signal (number), stop-to (tree,
-// main), stop-timeout (ms), policy (never, always). Unknown keys are refused.
+// (both limits), nofile-soft (the soft one alone), nproc, fsize, as, umask (octal), cgroup* (a
+// directory to join, of one hierarchy each), listener* (name; its descriptor is 10, 11, …),
+// stop-signal (number), stop-to (tree, main), stop-timeout (ms), policy (never, always). Unknown
+// keys are refused.
 //
 // Control (descriptor 4), a stream socket; lines. From the shim: "identity 1 BOOT PID START TOKEN",
 // "refused WHY", "started PID START", "failed STEP ERRNO", and of a tied one at its end "exited

@@ -64,7 +64,7 @@ class Reader {
         if (equal(key, "run")) return text(value, kMaxRun, spec_.run);
         if (equal(key, "token")) return text(value, 64, spec_.token);
         if (equal(key, "cwd")) return text(value, 4095, spec_.cwd) && value[0] == '/';
-        if (equal(key, "cgroup")) return text(value, 4000, spec_.cgroup) && value[0] == '/';
+        if (equal(key, "cgroup")) return cgroup(value);
         if (equal(key, "arg")) return push(spec_.argv, argc_, value);
         if (equal(key, "env")) return variable(value);
         if (equal(key, "listener")) return listener(value);
@@ -144,6 +144,10 @@ class Reader {
         if (spec_.listener_count == kMaxListeners || !listener_name_is_valid(value)) return false;
         spec_.listener_names[spec_.listener_count++] = value;
         return true;
+    }
+    bool cgroup(const char* value) {
+        if (spec_.cgroup_count == kMaxCgroups) return false;
+        return text(value, 4000, spec_.cgroups[spec_.cgroup_count++]) && value[0] == '/';
     }
     bool stop_to(const char* value) {
         bool main = false;

@@ -10,6 +10,7 @@
 namespace belay::shim {
 
 inline constexpr unsigned kMaxGroups = 64;
+inline constexpr unsigned kMaxCgroups = 8;
 inline constexpr std::uint64_t kUnset = ~std::uint64_t{0};
 
 enum class StopTo { tree, main };
@@ -22,7 +23,8 @@ struct Spec {
     const char* run = "";
     const char* token = "";
     const char* cwd = "/";
-    const char* cgroup = nullptr;
+    const char* cgroups[kMaxCgroups];
+    unsigned cgroup_count = 0;
     const char* path = nullptr;  // value of PATH in the environment
     char** argv = nullptr;
     char** env = nullptr;  // with kListenVariables free places at its end

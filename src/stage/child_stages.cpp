@@ -2,6 +2,7 @@
 #include "verdict.hpp"
 
 #include <belay/async/offload.hpp>
+#include <belay/base/log.hpp>
 #include <belay/stage/child_stages.hpp>
 #include <belay/sys/child.hpp>
 #include <belay/sys/files.hpp>
@@ -44,7 +45,11 @@ struct Running {
 class ChildStages : public ports::Stages {
   public:
     ChildStages(asio::any_io_executor loop, async::Timers& timers, ChildStagesOptions options)
-        : loop_(loop), timers_(timers), options_(std::move(options)) {}
+        : loop_(loop), timers_(timers), options_(std::move(options)) {
+        // Those in which something lives are its app's next stage's to wait for.
+        for (const auto& [name, group] : options_.groups.existing("stage-"))
+            static_cast<void>(group.remove().has_value());
+    }
     ~ChildStages() override { pool_.join(); }
 
     Task<Result<ports::StageOutcome>> run(ports::StageJob job, async::Cancel cancel) override;
@@ -56,13 +61,23 @@ class ChildStages : public ports::Stages {
         return options_.lock_directory + "/" + app + ".lock";
     }
     Result<sys::UniqueFd> take_lock(const std::string& app) const;
+    bool is_an_apps(int uid) const {
+        return uid > 0 && uid >= options_.first_uid && uid <= options_.last_uid;
+    }
+    sys::Cgroup make_group(WorkerJob& worker);
+    Task<Result<void>> wait_for_lock(std::string app);
+    Task<void> end_group(std::string name, sys::Cgroup group);
+    Task<Result<ports::StageOutcome>> run_in_group(WorkerJob job, async::Cancel cancel);
     Task<Result<ports::StageOutcome>> talk(sys::Child& worker, Running& running,
-                                           const ports::StageJob& job, async::Cancel cancel);
+                                           const WorkerJob& job, async::Cancel cancel);
 
     asio::any_io_executor loop_;
     async::Timers& timers_;
     ChildStagesOptions options_;
     asio::thread_pool pool_{1};
+    // In the names of our groups, so that none is taken for one that an earlier daemon left.
+    std::string started_ = fmt::to_string(timers_.now().time_since_epoch().count());
+    int steps_ = 0;
 };
 
 ports::StageOutcome canceled() {
@@ -84,9 +99,44 @@ Result<sys::UniqueFd> ChildStages::take_lock(const std::string& app) const {
     return lock;
 }
 
+// Without one it runs rather than not at all.
+sys::Cgroup ChildStages::make_group(WorkerJob& worker) {
+    const auto& limits = worker.job.limits;
+    const auto& support = options_.groups.support();
+    sys::GroupLimits wanted{limits.memory, limits.cpu, {}};
+    if (limits.processes && support.processes)
+        wanted.processes = static_cast<std::uint64_t>(*limits.processes) + 1;  // the shim
+    worker.limit_user = !support.processes && is_an_apps(worker.job.uid);
+    if (!support.groups) return {};
+    auto made = options_.groups.make(
+        fmt::format("stage-{}.{}.{}-{}", worker.job.app, worker.job.name, started_, ++steps_),
+        wanted);
+    if (made) return *made;
+    log::warning("a step has no control group, and so no limits",
+                 {{"app", worker.job.app}, {"error", made.error().message}});
+    return {};
+}
+
+Task<void> ChildStages::end_group(std::string name, sys::Cgroup group) {
+    auto ended = co_await sys::end_group(timers_, group);
+    if (!ended)
+        log::warning("a step's control group stays",
+                     {{"group", name}, {"error", ended.error().message}});
+}
+
 Task<Result<ports::StageOutcome>> ChildStages::run(ports::StageJob job, async::Cancel cancel) {
     if (cancel.requested()) co_return canceled();
-    auto lock = take_lock(job.app);
+    WorkerJob worker{std::move(job), options_.shim, {}, false};
+    const auto name = worker.job.name;
+    auto group = make_group(worker);
+    worker.group = group.directories();
+    auto outcome = co_await run_in_group(std::move(worker), cancel);
+    co_await end_group(name, group);
+    co_return outcome;
+}
+
+Task<Result<ports::StageOutcome>> ChildStages::run_in_group(WorkerJob job, async::Cancel cancel) {
+    auto lock = take_lock(job.job.app);
     if (!lock) co_return lock.error();
     auto request = sys::make_pipe();
     if (!request) co_return request.error();
@@ -110,8 +160,8 @@ Task<Result<ports::StageOutcome>> ChildStages::run(ports::StageJob job, async::C
 }
 
 Task<Result<ports::StageOutcome>> ChildStages::talk(sys::Child& worker, Running& running,
-                                                    const ports::StageJob& job,
-                                                    async::Cancel cancel) {
+                                                    const WorkerJob& work, async::Cancel cancel) {
+    const auto& job = work.job;
     async::Subscription overdue, overdue_cancel;
     if (job.timeout > Millis::zero())
         overdue = timers_.after(job.timeout + job.grace + kOverdue, [&worker] { worker.kill(); });
@@ -120,7 +170,7 @@ Task<Result<ports::StageOutcome>> ChildStages::talk(sys::Child& worker, Running&
         running.job.close(ignored);
         overdue_cancel = timers_.after(job.grace + kOverdue, [&worker] { worker.kill(); });
     });
-    running.sent = frame(encode(WorkerJob{job, options_.shim}));
+    running.sent = frame(encode(work));
     auto sent = asio::buffer(running.sent);
     if (running.job.is_open())
         co_await asio::async_write(running.job, sent, asio::as_tuple(asio::use_awaitable));
@@ -140,6 +190,15 @@ Task<Result<ports::StageOutcome>> ChildStages::talk(sys::Child& worker, Running&
 }
 
 Task<Result<void>> ChildStages::wait_for_leftovers(std::string app) {
+    auto ended = co_await wait_for_lock(app);
+    if (!ended) co_return ended.error();
+    const auto ours = "." + started_ + "-";
+    for (const auto& [name, group] : options_.groups.existing("stage-" + app + "."))
+        if (name.find(ours) == name.npos) co_await end_group(name, group);
+    co_return Result<void>();
+}
+
+Task<Result<void>> ChildStages::wait_for_lock(std::string app) {
     auto file = lock_file(app);
     sys::UniqueFd lock(::open(file.c_str(), O_RDWR | O_CLOEXEC));
     if (!lock) co_return errno == ENOENT ? Result<void>() : errno_error(errno, "opening " + file);
@@ -158,8 +217,7 @@ Task<Result<void>> ChildStages::wait_for_leftovers(std::string app) {
 Task<Result<void>> ChildStages::kill_all(int uid) {
     // A user by name may have processes that are none of ours; stages end with their shims in any
     // case.
-    bool ours_to_kill = uid >= options_.first_uid && uid <= options_.last_uid && uid > 0;
-    if (!ours_to_kill || ::geteuid() != 0) co_return Result<void>();
+    if (!is_an_apps(uid) || ::geteuid() != 0) co_return Result<void>();
     auto work = [this, uid] {
         return sys::kill_all_of_uid(options_.shim, static_cast<uid_t>(uid),
                                     static_cast<uid_t>(options_.first_uid),

@@ -53,6 +53,8 @@ std::uint64_t frame_length(std::string_view header) {
 std::string encode(const WorkerJob& worker) {
     const auto& job = worker.job;
     return to_bytes({{"shim", worker.shim},
+                     {"group", worker.group},
+                     {"limit_user", worker.limit_user},
                      {"app", job.app},
                      {"name", job.name},
                      {"shell", job.run.shell},
@@ -79,6 +81,8 @@ Result<WorkerJob> decode_job(std::string_view content) {
         WorkerJob worker;
         auto& job = worker.job;
         worker.shim = json.at("shim").get<std::string>();
+        json.at("group").get_to(worker.group);
+        json.at("limit_user").get_to(worker.limit_user);
         json.at("app").get_to(job.app);
         json.at("name").get_to(job.name);
         json.at("shell").get_to(job.run.shell);

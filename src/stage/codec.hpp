@@ -7,12 +7,15 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace belay::stage {
 
 struct WorkerJob {
     ports::StageJob job;
     std::string shim;
+    std::vector<std::string> group;  // directories of the step's control group; empty: it has none
+    bool limit_user = false;  // the limit of processes is one of its user, as no group can have it
 };
 
 // With its length before it (8 bytes, little-endian), as the job's descriptor stays open behind it.

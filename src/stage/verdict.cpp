@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <csignal>
 #include <string_view>
@@ -16,6 +17,14 @@ namespace {
 bool was_killed(const Exit& exit) {
     return exit.known &&
            (exit.signal == SIGKILL || (exit.signal == 0 && exit.code == 128 + SIGKILL));
+}
+
+// make tells of a compiler that was killed by a code of its own, so that of a group any failure
+// counts; what the machine killed may have been anybody's.
+bool ran_out_of_memory(const Exit& exit, const Evidence& evidence) {
+    if (exit.success()) return false;
+    if (evidence.group.counts_oom) return evidence.group.oom_kills > 0;
+    return was_killed(exit) && evidence.machine_kills > 0;
 }
 
 std::string words_of_exit(const Exit& exit) {
@@ -46,15 +55,18 @@ bool exists(const std::string& file) {
 
 }  // namespace
 
-void judge(const Exit& exit, StopCause cause, std::uint64_t kills, const ports::StageJob& job,
+void judge(const Exit& exit, StopCause cause, const Evidence& evidence, const ports::StageJob& job,
            ports::StageOutcome& outcome) {
     using Verdict = ports::StageVerdict;
     if (exit.known && exit.signal != 0)
         outcome.signal = exit.signal;
     else if (exit.known)
         outcome.exit_code = exit.code;
-    outcome.peak_memory = static_cast<std::int64_t>(exit.peak_memory);
-    outcome.cpu_ms = exit.cpu.count();
+    const auto& group = evidence.group;
+    // The group's is of the whole tree, page cache included; the exit's of its largest process.
+    outcome.peak_memory =
+        static_cast<std::int64_t>(group.peak_memory != 0 ? group.peak_memory : exit.peak_memory);
+    outcome.cpu_ms = std::max(exit.cpu, group.cpu).count();
     outcome.detail = words_of_exit(exit);
     switch (cause) {
         case StopCause::timeout:
@@ -74,10 +86,15 @@ void judge(const Exit& exit, StopCause cause, std::uint64_t kills, const ports::
             break;
     }
     outcome.verdict = exit.success() ? Verdict::passed : Verdict::failed;
-    if (was_killed(exit) && kills > 0) {
+    if (ran_out_of_memory(exit, evidence)) {
         outcome.verdict = Verdict::oom;
-        outcome.detail = fmt::format("out of memory: the kernel killed it ({}; largest process {})",
-                                     words_of_exit(exit), format_size(exit.peak_memory));
+        outcome.detail = fmt::format(
+            "out of memory: the kernel killed it ({}; {})", words_of_exit(exit),
+            group.memory_limit != 0 ? "limits.memory is " + format_size(group.memory_limit)
+                                    : "largest process " + format_size(exit.peak_memory));
+    } else if (!exit.success() && group.refused_forks > 0 && job.limits.processes) {
+        outcome.detail += fmt::format("; it was refused more processes than limits.processes = {}",
+                                      *job.limits.processes);
     } else if (exit.known && exit.signal == 0 && exit.code == 127 && !job.run.shell.empty()) {
         outcome.detail += ": the shell found no such command (see the log)";
     }

@@ -3,6 +3,7 @@
 
 #include <belay/base/process.hpp>
 #include <belay/ports/stages.hpp>
+#include <belay/sys/cgroup.hpp>
 
 #include <cstdint>
 #include <optional>
@@ -13,9 +14,14 @@ namespace belay::stage {
 // Why the worker ended the command itself.
 enum class StopCause { none, timeout, silent, canceled };
 
-// Fills in verdict, exit code, signal, usage and detail. `oom_kills`: how many the kernel counted
-// meanwhile.
-void judge(const Exit& exit, StopCause cause, std::uint64_t oom_kills, const ports::StageJob& job,
+// What the kernel has counted.
+struct Evidence {
+    sys::GroupUsage group;            // of the step's own group, where it has one
+    std::uint64_t machine_kills = 0;  // by oom_kills(), meanwhile; asked where the group can't tell
+};
+
+// Fills in verdict, exit code, signal, usage and detail.
+void judge(const Exit& exit, StopCause cause, const Evidence& evidence, const ports::StageJob& job,
            ports::StageOutcome& outcome);
 
 // Why the command can't have been started, where that is its author's fault; none: it isn't known

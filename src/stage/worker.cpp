@@ -40,6 +40,8 @@ class Worker {
           timers_(async::make_timers(loop)),
           group_(loop),
           shim_(std::move(job.shim)),
+          group_of_step_(std::move(job.group)),
+          limit_user_(job.limit_user),
           job_(std::move(job.job)),
           request_(loop, job_fd) {}
 
@@ -62,6 +64,8 @@ class Worker {
     std::unique_ptr<async::Timers> timers_;
     async::TaskGroup group_;
     std::string shim_;
+    sys::Cgroup group_of_step_;
+    bool limit_user_;
     ports::StageJob job_;
     asio::posix::stream_descriptor request_;
     std::unique_ptr<Capture> capture_;
@@ -139,14 +143,15 @@ sys::ChildSpec Worker::spec_of(const sys::UniqueFd& output) const {
     program.env = job_.env;
     program.cwd = job_.cwd;
     program.stop.timeout = job_.grace;
+    program.group = group_of_step_;
     if (job_.uid < 0) return spec;
     User user{static_cast<uid_t>(job_.uid), static_cast<gid_t>(job_.gid), {}};
     for (int group : job_.groups)
         user.groups.push_back(static_cast<gid_t>(group));
     program.user = user;
-    // The kernel counts by user: under the daemon's own it would count everything else of that user
-    // too.
-    if (job_.limits.processes)
+    // The kernel counts by user: under one that is not this app's alone it would count everything
+    // else of that user too.
+    if (job_.limits.processes && limit_user_)
         program.limits.processes = static_cast<std::uint64_t>(*job_.limits.processes);
     return spec;
 }
@@ -216,7 +221,8 @@ Result<ports::StageOutcome> Worker::finish() {
     const auto& log = capture_->finish();
     if (capture_->failure()) return *capture_->failure();
     ports::StageOutcome outcome;
-    judge(exit_, cause_, oom_kills() - oom_kills_, job_, outcome);
+    const Evidence evidence{group_of_step_.usage(), oom_kills() - oom_kills_};
+    judge(exit_, cause_, evidence, job_, outcome);
     outcome.log_bytes = log.bytes();
     outcome.tail = log.tail();
     return outcome;

@@ -35,6 +35,9 @@ std::string describe(const ServiceSpec& spec, const std::string& token, TimePoin
     fields["stop-signal"] = std::to_string(program.stop.signal);
     fields["stop-to"] = program.stop.to == StopTo::main ? "main" : "tree";
     fields["stop-timeout"] = std::to_string(program.stop.timeout.count());
+    const auto& group = program.group.directories();
+    for (std::size_t at = 0; at < group.size(); ++at)
+        fields[fmt::format("group-{}", at)] = group[at];
     fields["started"] = std::to_string(now.time_since_epoch().count());
     return make_record(kMagic, fields);
 }
@@ -88,6 +91,8 @@ Result<SpecRecord> read_spec_record(int directory) {
     record.stop.to = (*fields)["stop-to"] == "main" ? StopTo::main : StopTo::tree;
     record.stop.timeout = Millis(static_cast<std::int64_t>(number_in(*fields, "stop-timeout")));
     record.port = static_cast<std::uint16_t>(number_in(*fields, "port"));
+    for (std::size_t at = 0; fields->contains(fmt::format("group-{}", at)); ++at)
+        record.group.push_back((*fields)[fmt::format("group-{}", at)]);
     record.started_at = TimePoint(Millis(static_cast<std::int64_t>(number_in(*fields, "started"))));
     return record;
 }

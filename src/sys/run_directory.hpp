@@ -16,6 +16,7 @@ struct SpecRecord {
     std::string token;
     StopRule stop;
     std::uint16_t port = 0;
+    std::vector<std::string> group;  // directories of its control group
     TimePoint started_at{};
 };
 Result<SpecRecord> read_spec_record(int directory);

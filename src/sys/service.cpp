@@ -49,6 +49,9 @@ const std::string& Service::run_id() const {
 const ServiceStatus& Service::status() const {
     return state_->status();
 }
+const Cgroup& Service::group() const {
+    return state_->group();
+}
 void Service::on_change(std::function<void()> callback) {
     state_->on_change(std::move(callback));
 }

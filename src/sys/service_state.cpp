@@ -60,6 +60,8 @@ Result<void> Service::State::spawn(const std::string& shim_path,
     record_.stop = spec.program.stop;
     record_.port = spec.port;
     record_.started_at = timers_.now();
+    group_ = spec.program.group;
+    oom_counted_ = true;
     auto null = open_file("/dev/null", O_RDWR);
     if (!null) return null.error();
     auto run = make_run_directory(directory, spec, record_.token, record_.started_at);
@@ -196,8 +198,8 @@ void Service::State::take_status(std::string_view text) {
     status_.policy = fields["policy"] == "always" ? RestartPolicy::always : RestartPolicy::never;
     if (number_in(fields, "exits") > 0) {
         auto text_of = [&fields](const char* key) { return std::string_view(fields[key]); };
-        status_.last_exit = exit_of({"", text_of("code"), text_of("signal"), text_of("peak"),
-                                     text_of("cpu"), text_of("at")});
+        status_.last_exit = with_memory(exit_of({"", text_of("code"), text_of("signal"),
+                                                 text_of("peak"), text_of("cpu"), text_of("at")}));
     }
     changed();
 }
@@ -213,7 +215,7 @@ void Service::State::take_event(std::string_view line) {
         status_.pid = static_cast<pid_t>(to_number(words[1]));
     } else if (words[0] == "exited" && words.size() == 6) {
         status_.pid = 0;
-        status_.last_exit = exit_of(words);
+        status_.last_exit = with_memory(exit_of(words));
     } else if (words[0] == "backoff") {
         status_.state = ServiceState::backing_off;
     } else if (words[0] == "policy" && words.size() == 2) {
@@ -299,10 +301,26 @@ void Service::State::end(ServiceState state, Exit exit) {
     status_.state = state;
     status_.shim_alive = false;
     status_.pid = 0;
-    status_.last_exit = exit;
+    status_.last_exit = with_memory(std::move(exit));
     if (was_waiting) refuse({Errc::internal, "the shim ended before it started the program"});
     ended_.set();
     changed();
+}
+
+// The kernel counts for the whole group: what has come since the exit before was of this one's
+// life.
+Exit Service::State::with_memory(Exit exit) {
+    if (!group_ || exit.success()) return exit;
+    // Told a second time, as its exit and then its end.
+    if (status_.last_exit && status_.last_exit->at == exit.at) exit.oom = status_.last_exit->oom;
+    auto usage = group_.usage();
+    // What was before an adoption may belong to an exit before this one, but for a death by KILL.
+    const bool killed = exit.signal == SIGKILL || exit.code == 128 + SIGKILL;
+    exit.oom = exit.oom || (usage.oom_kills > oom_kills_ && (oom_counted_ || killed));
+    exit.memory_limit = usage.memory_limit;
+    oom_kills_ = usage.oom_kills;
+    oom_counted_ = true;
+    return exit;
 }
 
 void Service::State::changed() {
@@ -328,6 +346,7 @@ Task<Result<void>> Service::State::adopt(std::filesystem::path place) {
     auto record = read_spec_record(directory_.get());
     if (!record) co_return Error{Errc::invalid, place.string() + ": " + record.error().message};
     record_ = std::move(*record);
+    group_ = Cgroup(record_.group);
     status_.adopted = true;
     status_.port = record_.port;
     status_.started_at = record_.started_at;
@@ -340,6 +359,8 @@ Task<Result<void>> Service::State::adopt(std::filesystem::path place) {
     }
     status_.shim = identity->shim;
     status_.restarts = identity->restarts;
+    // Of an earlier boot: what has its name now is another's.
+    if (identity->shim.boot != boot_id()) group_ = Cgroup();
     auto pidfd = open_process(identity->shim);
     if (!pidfd) {
         status_.shim_alive = false;
@@ -360,6 +381,8 @@ Task<Result<void>> Service::State::adopt(std::filesystem::path place) {
     } else {
         link_lost();
     }
+    if (!oom_counted_) oom_kills_ = group_.usage().oom_kills;
+    oom_counted_ = true;
     co_return Result<void>{};
 }
 

@@ -31,6 +31,7 @@ class Service::State : public std::enable_shared_from_this<State> {
 
     const std::string& run_id() const { return record_.run_id; }
     const ServiceStatus& status() const { return status_; }
+    const Cgroup& group() const { return group_; }
     void on_change(std::function<void()> callback) { on_change_ = std::move(callback); }
 
   private:
@@ -48,6 +49,7 @@ class Service::State : public std::enable_shared_from_this<State> {
     void judge_without_shim();
     void watch_program(const UniqueFd& pidfd);
     void end(ServiceState state, Exit exit);
+    Exit with_memory(Exit exit);
     void changed();
     Task<bool> ended_within(Millis time);
 
@@ -55,7 +57,10 @@ class Service::State : public std::enable_shared_from_this<State> {
     async::Timers& timers_;
     UniqueFd directory_;
     SpecRecord record_;
-    Program program_;  // argv and cwd alone, for messages
+    Cgroup group_;
+    std::uint64_t oom_kills_ = 0;  // that belong to exits before
+    bool oom_counted_ = false;     // from the run's or its adoption's beginning
+    Program program_;              // argv and cwd alone, for messages
     ServiceStatus status_;
     ProcessIdentity last_program_;  // once the shim is dead
     UniqueFd shim_pidfd_;

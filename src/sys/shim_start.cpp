@@ -82,7 +82,8 @@ void add_program(SpecText& text, const Program& program) {
     text.add("fsize", program.limits.file_size);
     text.add("as", program.limits.address_space);
     text.add("umask", fmt::format("{:o}", program.umask));
-    if (!program.cgroup.empty()) text.add("cgroup", program.cgroup);
+    for (const auto& directory : program.group.directories())
+        text.add("cgroup", directory);
     text.add("stop-signal", static_cast<std::uint64_t>(program.stop.signal));
     text.add("stop-to", program.stop.to == StopTo::tree ? "tree" : "main");
     text.add("stop-timeout", static_cast<std::uint64_t>(program.stop.timeout.count()));

@@ -141,7 +141,7 @@ int Properties::read_value(sd_bus_message* message, const std::string& name) {
     if (code < 0) return code;
     const std::string_view of = contents != nullptr ? contents : "";
     if (of != "s" && of != "o" && of != "b" && of != "u" && of != "i" && of != "t" && of != "ay" &&
-        of != "(ss)")
+        of != "(ss)" && of != "(uo)")
         return ::sd_bus_message_skip(message, "v");
     code = ::sd_bus_message_enter_container(message, 'v', contents);
     if (code < 0) return code;
@@ -162,6 +162,11 @@ int Properties::read_value(sd_bus_message* message, const std::string& name) {
         const char* second = nullptr;
         code = ::sd_bus_message_read(message, "(ss)", &first, &second);
         if (code >= 0) texts_[name] = second;
+    } else if (of == "(uo)") {
+        std::uint32_t id = 0;
+        const char* path = nullptr;
+        code = ::sd_bus_message_read(message, "(uo)", &id, &path);
+        if (code >= 0) numbers_[name] = id;
     } else if (of == "t") {
         std::uint64_t number = 0;
         code = ::sd_bus_message_read_basic(message, 't', &number);
@@ -205,6 +210,7 @@ UnitStatus status_of(const Properties& read) {
     status.user = read.text("User");
     status.restart = read.text("Restart");
     status.can_reload = read.number("CanReload") != 0;
+    status.has_job = read.number("Job") != 0;
     status.needs_daemon_reload = read.number("NeedDaemonReload") != 0;
     if (auto result = read.text("Result"); !result.empty()) status.result = result;
     status.main_pid = static_cast<pid_t>(read.number("MainPID"));
@@ -222,6 +228,9 @@ UnitStatus status_of(const Properties& read) {
         exit.at = moment(read.number("ExecMainExitTimestamp"));
         if (const auto used = read.number("CPUUsageNSec"); used != UINT64_MAX)
             exit.cpu = Millis{static_cast<std::int64_t>(used / 1'000'000)};
+        exit.oom = status.result == "oom-kill";
+        if (const auto most = read.number("MemoryMax"); most != UINT64_MAX)
+            exit.memory_limit = most;
         status.last_exit = exit;
     }
     if (auto why = read.text("LoadError"); !why.empty())

@@ -189,7 +189,7 @@ bake = "1500ms"
 
 
 class Machine:
-    def __init__(self, folder, uids=None, server="", extra_environment=None):
+    def __init__(self, folder, server="", extra_environment=None):
         self.folder = folder
         os.chmod(folder, 0o755)
         self.config = os.path.join(folder, "etc/belay.toml")
@@ -202,6 +202,8 @@ class Machine:
         self.judges = []
         os.makedirs(os.path.join(folder, "etc/apps"))
         os.makedirs(os.path.join(folder, "etc/secrets"), mode=0o700)
+        # Of its own: whoever ends an app's build kills all that runs as its uid, and so would one Belay another's.
+        uids = 52000 + (os.getpid() % 80) * 100
         base = 21000 + (os.getpid() % 80) * 100
         with open(self.config, "w") as file:
             file.write(f'''[server]
@@ -212,6 +214,7 @@ group = ""
 state = "{self.state}"
 [limits]
 disk_reserve = "1MiB"
+uids = "{uids}-{uids + 99}"
 ports = "{base}-{base + 99}"
 [git]
 allow = ["https", "ssh", "git", "http", "file"]
@@ -235,7 +238,7 @@ listen = ["127.0.0.1:{self.proxy_port}"]
         os.chmod(file.name, 0o600)
         path = os.path.join(self.folder, f"etc/apps/{name}.toml")
         body = f'repo = "{repo}"\npoll = "off"\n{text}'
-        if not any(target in text for target in ("[service]", "[service.", "[command]")):
+        if not any(target in text for target in ("[service]", "[service.", "[command]", "[unit]")):
             body += '\n[service]\nrun = ["/usr/bin/python3", "app.py"]\nstop_timeout = "5s"\n'
         with open(path, "w") as file:
             file.write(body + windows)
@@ -446,6 +449,16 @@ listen = ["127.0.0.1:{self.proxy_port}"]
             self.daemon.kill()
             self.daemon.wait()
         self.kill_everything()
+        for group in self.groups():
+            with contextlib.suppress(OSError):
+                os.rmdir(group)
+
+    def groups(self):
+        """Control groups of this machine's daemon, the deepest first: they are named by its state directory (FNV-1a)."""
+        name = 2166136261
+        for byte in self.state.encode():
+            name = (name ^ byte) * 16777619 % (1 << 32)
+        return [path for path, _, _ in os.walk("/sys/fs/cgroup", topdown=False) if f"/belay-{name:08x}" in path]
 
 
 class TestCase(unittest.TestCase):

@@ -2,6 +2,7 @@
 are not Belay's, where a command makes the release live in the place of the one before."""
 import json
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -166,24 +167,14 @@ print("now", urllib.request.urlopen(os.environ["SERVER"] + "/reload", timeout=5)
 '''
 
 
-class Command(TestCase):
+class InPlace(TestCase):
+    """A release takes the place of the one before, in a server that is the operator's."""
+
     def setUp(self):
         super().setUp()
-        m = self.machine
         self.port = free_ports(1)[0]
-        self.current = os.path.join(m.state, "releases/shop/current")
+        self.current = os.path.join(self.machine.state, "releases/shop/current")
         self.start_server("nothing")
-        secret = os.path.join(self.folder, "etc/secrets/TOKEN")
-        with open(secret, "w") as file:
-            file.write("hunter2-hunter2\n")
-        os.chmod(secret, 0o600)
-        self.repository.write("activate.py", ACTIVATE)
-        self.text = f'''[secrets]
-TOKEN = {{ file = "{secret}" }}
-[command]
-run = ["/usr/bin/python3", "activate.py"]
-env = {{ SERVER = "http://127.0.0.1:{self.port}" }}
-'''
         self.windows = f'\n[health]\nurl = "http://127.0.0.1:{self.port}/up"\n' + WINDOWS % ("300ms", "500ms", "900ms")
 
     def start_server(self, expected):
@@ -218,6 +209,55 @@ env = {{ SERVER = "http://127.0.0.1:{self.port}" }}
         with open(os.path.join(m.state, "live/shop.json")) as file:
             written = json.load(file)
         self.assertEqual((written["live"]["number"], written["stable"]["number"]), (number, number))
+
+    def killed_everywhere(self):
+        self.pushes, self.stable = 0, ("r1", 1)
+        self.assertEqual(self.first("r1")["state"], "healthy")
+        for point in ("before_save.switching", "after_save.switching", "after_flip", self.ACTED, "after_save.verifying", "before_save.healthy"):
+            with self.subTest(point):
+                self.killed_at(point, "ok", "healthy")
+        for point in ("after_save.rolling_back", "flipped_back", "before_save.rolled_back"):
+            with self.subTest(point):
+                self.killed_at(point, "sick-after 1", "rolled_back")
+
+    def killed_at(self, point, mode, end):
+        """The daemon is killed with -9 there; the next one brings the deployment to the end that it would have come to."""
+        m, r = self.machine, self.repository
+        before = self.served()
+        m.stop()
+        m.start(BELAY_FAILPOINT=point)
+        self.pushes += 1
+        name = f"p{self.pushes}"
+        commit = r.commit(name, mode)
+        r.push()
+        identity = m.deliver("shop", r, commit)["deployment"]
+        self.assertEqual(m.daemon.wait(60), -9, f"the daemon did not reach {point}:\n{m.tail()}")
+        self.assertIn(self.served(), (before, name), "users are served while there is no daemon")
+        m.start()
+        record = m.wait_end(identity)
+        self.assertEqual(record["state"], end, json.dumps(record, indent=1))
+        self.assertEqual([s["name"] for s in record["stages"] if s["state"] == "running"], [])
+        if end == "healthy":
+            self.stable = (name, record["release"])
+        self.is_live(*self.stable)
+
+
+class Command(InPlace):
+    ACTED = "command_run"
+
+    def setUp(self):
+        super().setUp()
+        secret = os.path.join(self.folder, "etc/secrets/TOKEN")
+        with open(secret, "w") as file:
+            file.write("hunter2-hunter2\n")
+        os.chmod(secret, 0o600)
+        self.repository.write("activate.py", ACTIVATE)
+        self.text = f'''[secrets]
+TOKEN = {{ file = "{secret}" }}
+[command]
+run = ["/usr/bin/python3", "activate.py"]
+env = {{ SERVER = "http://127.0.0.1:{self.port}" }}
+'''
 
     def test_the_command_makes_a_release_live_and_the_one_before_when_it_is_bad(self):
         m, r = self.machine, self.repository
@@ -273,40 +313,9 @@ env = {{ SERVER = "http://127.0.0.1:{self.port}" }}
         self.assertEqual(good["state"], "healthy", json.dumps(good, indent=1))
         self.is_live("r2", 2)
 
-    GOOD = ("before_save.switching", "after_save.switching", "after_flip", "command_run", "after_save.verifying", "before_save.healthy")
-    BAD = ("after_save.rolling_back", "flipped_back", "before_save.rolled_back")
-
-    def killed_at(self, point, mode, end):
-        """The daemon is killed with -9 there; the next one brings the deployment to the end that it would have come to."""
-        m, r = self.machine, self.repository
-        before = self.served()
-        m.stop()
-        m.start(BELAY_FAILPOINT=point)
-        self.pushes += 1
-        name = f"p{self.pushes}"
-        commit = r.commit(name, mode)
-        r.push()
-        identity = m.deliver("shop", r, commit)["deployment"]
-        self.assertEqual(m.daemon.wait(60), -9, f"the daemon did not reach {point}:\n{m.tail()}")
-        self.assertIn(self.served(), (before, name), "users are served while there is no daemon")
-        m.start()
-        record = m.wait_end(identity)
-        self.assertEqual(record["state"], end, json.dumps(record, indent=1))
-        self.assertEqual([s["name"] for s in record["stages"] if s["state"] == "running"], [])
-        if end == "healthy":
-            self.stable = (name, record["release"])
-        self.is_live(*self.stable)
-
     def test_killed_in_the_middle_it_comes_to_one_of_two_ends(self):
         m, r = self.machine, self.repository
-        self.pushes, self.stable = 0, ("r1", 1)
-        self.assertEqual(self.first("r1")["state"], "healthy")
-        for point in self.GOOD:
-            with self.subTest(point):
-                self.killed_at(point, "ok", "healthy")
-        for point in self.BAD:
-            with self.subTest(point):
-                self.killed_at(point, "sick-after 1", "rolled_back")
+        self.killed_everywhere()
         with self.subTest("while the command runs"):
             m.stop()
             m.start()
@@ -326,6 +335,42 @@ env = {{ SERVER = "http://127.0.0.1:{self.port}" }}
             self.start_server("last")
             m.start()
             self.is_live("last", record["release"])
+
+
+class Unit(InPlace):
+    """[unit], with as much of systemd as it asks for; tests/system has a real one."""
+    ACTED = "unit_acted"
+
+    def setUp(self):
+        super().setUp()
+        self.text = '[unit]\nname = "shop.service"\n'
+        socket = os.path.join(self.make_folder("bus"), "socket")
+        systemd = subprocess.Popen(["/usr/bin/python3", os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake_systemd.py"), socket,
+                                    "shop.service", f"http://127.0.0.1:{self.port}/reload"], stdout=subprocess.PIPE, text=True,
+                                   start_new_session=True)
+        self.addCleanup(systemd.stdout.close)
+        self.addCleanup(systemd.wait)
+        self.addCleanup(os.killpg, systemd.pid, signal.SIGKILL)
+        self.assertEqual(systemd.stdout.readline(), "ready\n")
+        self.machine.extra_environment["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={socket}"
+
+    def test_pushes_restart_it_and_what_is_bad_is_brought_back(self):
+        m, r = self.machine, self.repository
+        first = self.first("r1")
+        self.assertEqual(first["state"], "healthy", json.dumps(first, indent=1) + m.tail())
+        self.is_live("r1", 1)
+        good = m.deploy_push("shop", r, "r2")
+        self.assertEqual(good["state"], "healthy", json.dumps(good, indent=1))
+        self.assertEqual([s["name"] for s in good["stages"]][-4:], ["switch", "unit", "verify", "bake"])
+        self.is_live("r2", 2)
+        for mode, reason in (("unhealthy", "deadline"), ("sick-after 1", "unhealthy")):
+            with self.subTest(mode):
+                bad = m.deploy_push("shop", r, "bad", mode)
+                self.assertEqual((bad["state"], bad["reason"]), ("rolled_back", reason), json.dumps(bad, indent=1))
+                self.is_live("r2", 2)
+
+    def test_killed_in_the_middle_it_comes_to_one_of_two_ends(self):
+        self.killed_everywhere()
 
 
 if __name__ == "__main__":

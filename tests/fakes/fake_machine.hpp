@@ -2,6 +2,7 @@
 // all outlive the daemon.
 #pragma once
 
+#include <belay/domain/unit.hpp>
 #include <belay/engine/engine.hpp>
 #include <belay/ports/tag_order.hpp>
 
@@ -57,6 +58,7 @@ struct FakeMachine {
 
     // stages: name -> how it ends; all others pass
     std::map<std::string, ports::StageOutcome> outcomes;
+    std::map<std::string, int> stage_users;  // uid that a step had last
     std::vector<std::string> stages_run;
 
     // release directories
@@ -66,7 +68,16 @@ struct FakeMachine {
     std::set<ReleaseNumber> damaged;   // are not what was sealed any more
     std::set<ReleaseNumber> unlisted;  // whose manifest's file is gone
     std::optional<Error> live_error;   // live/APP.json can't be changed
-    ReleaseNumber in_place = 0;        // what a command made live, of what `current` was by then
+    // What a command or a unit made live, of what `current` was by then.
+    ReleaseNumber in_place = 0;
+
+    // systemd and the unit of the app
+    domain::UnitState unit{"loaded", "inactive", "dead", "success", true, false, 0, 0, "", {}};
+    std::optional<Error> systemd_error;                         // it can't be asked
+    std::optional<Error> unit_refusal;                          // the daemon may not act on it
+    std::set<std::string> unstartable_commits;                  // their unit does not come up
+    std::vector<std::string> acts;                              // "restart 2", "reload 3"
+    std::vector<std::pair<std::int64_t, std::string>> journal;  // of the unit: when, line
 
     // processes: what their program does is decided by the release's commit
     struct Process {
@@ -200,6 +211,7 @@ class FakeStages : public ports::Stages {
 
     Task<Result<ports::StageOutcome>> run(ports::StageJob job, async::Cancel cancel) override {
         machine_.stages_run.push_back(job.name);
+        machine_.stage_users[job.name] = job.uid;
         const bool whole = co_await timers_.sleep(Millis{1'000}, cancel);
         ports::StageOutcome outcome;
         outcome.verdict = whole ? ports::StageVerdict::passed : ports::StageVerdict::canceled;
@@ -491,6 +503,7 @@ class FakeProber : public ports::Prober {
         probe.refused = true;
         if (auto found = machine_.manifests.find(machine_.in_place);
             !target.health.url.empty() && found != machine_.manifests.end()) {
+            if (found->second.unit && !machine_.unit.up()) co_return probe;
             probe.refused = false;
             probe.error = machine_.sick_commits.contains(found->second.commit) ? "status 500" : "";
             co_return probe;
@@ -541,6 +554,11 @@ class FakeConfigSource : public ports::ConfigSource {
     }
     std::string hash(const std::string& json) const override { return "#" + json; }
     Result<Secret> resolve(const domain::SecretRef&) const override { return Secret("secret"); }
+    std::map<std::string, User> users;
+    Result<User> user(const std::string& name) const override {
+        if (auto found = users.find(name); found != users.end()) return found->second;
+        return Error{Errc::invalid, "there is no user \"" + name + "\""};
+    }
     Result<std::map<std::string, Secret>> secrets(const domain::AppConfig&) const override {
         return std::map<std::string, Secret>{};
     }

@@ -23,14 +23,16 @@ NEW = os.environ["BELAY_NEW_PACKAGE"]  # the same of a later version
 ENDS = ("healthy", "failed", "rolled_back", "canceled", "superseded")
 
 
-class Server(unittest.TestCase):
+class OnServer(unittest.TestCase):
+    """A booted Debian, and what is done on it and around it."""
+    archive = ARCHIVE
     traffic = ""  # what the next app's file says of it
     service = ""  # and in [service]
 
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="belay-system-")
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.box = Container(ARCHIVE, self.folder)
+        self.box = Container(self.archive, self.folder)
         self.addCleanup(self.box.close)
         os.makedirs(os.path.join(self.folder, "forge"))
         self.repository = Repository(os.path.join(self.folder, "forge"))
@@ -112,6 +114,14 @@ class Server(unittest.TestCase):
     def pids(self, words):
         return self.box.run("pgrep", "-f", words, check=False).stdout.split()
 
+    def assert_in_groups(self, pids):
+        """They live below the unit that is never started anew, each in a group of its run; the daemon does not."""
+        for pid in pids:
+            self.assertRegex(self.box.run("cat", f"/proc/{pid}/cgroup").stdout,
+                             r"0::/system\.slice/belay-groups\.service/belay-[0-9a-f]{8}/run-")
+        daemon = self.unit("belay", "MainPID")
+        self.assertEqual(self.box.run("cat", f"/proc/{daemon}/cgroup").stdout.strip(), "0::/system.slice/belay.service")
+
     def app_file(self, url):
         return f"""repo = "{url}"
 poll = "off"
@@ -170,21 +180,26 @@ stop_timeout = "5s"
         self.assertNotIn("W: ", said.stderr)
         for command in install[1:]:
             self.type(command)
-        for unit in ("belay.service", "belay-proxy.service", "belay-proxy.socket"):
+        for unit in ("belay.service", "belay-groups.service", "belay-proxy.service", "belay-proxy.socket"):
             self.assertEqual(self.unit(unit, "ActiveState"), "active", unit + box.log())
         self.assertEqual(box.run("systemctl", "is-enabled", "belay").stdout.strip(), "enabled")
         self.assertEqual(box.run("stat", "-c", "%a %U", "/etc/belay/secrets").stdout.strip(), "700 root")
         self.assertIn("\ngithub.com ssh-ed25519 ", box.run("cat", "/etc/belay/known_hosts").stdout)
         self.assertIn('listen          = [":80"]', box.run("cat", "/etc/belay/belay.toml").stdout)
+        self.first_deployment()
+
+    def first_deployment(self):
         self.url = self.serve_http()
         self.repository.commit("r1")
         self.repository.push()
         for command in self.documented("First deployment"):
             self.type(command)
         first = self.wait_end(wait_for("the first deployment", self.newest)["id"])
-        self.assertEqual(first["state"], "healthy", json.dumps(first, indent=1) + box.log())
+        self.assertEqual(first["state"], "healthy", json.dumps(first, indent=1) + self.box.log())
         self.assertEqual(self.served(), "r1")
 
+
+class Server(OnServer):
     def test_from_an_empty_machine_to_purge(self):
         box = self.box
         self.set_up()
@@ -201,8 +216,12 @@ stop_timeout = "5s"
 
         apps = self.pids("python3 app.py")
         self.assertTrue(apps)
+        self.assert_in_groups(apps)
         box.run("systemctl", "restart", "belay")
         self.assertEqual(self.pids("python3 app.py"), apps)
+        self.assertNotEqual(box.run("systemctl", "stop", "belay-groups", check=False).returncode, 0)
+        self.assertEqual(self.pids("python3 app.py"), apps)
+        self.assert_in_groups(apps)
         box.run("kill", "-KILL", self.unit("belay", "MainPID"))
         self.wait_daemon()
         self.assertEqual(self.pids("python3 app.py"), apps)

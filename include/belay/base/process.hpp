@@ -59,11 +59,14 @@ struct Exit {
     std::uint64_t peak_memory = 0;  // bytes; the largest process of the tree
     Millis cpu{0};                  // user and system time of the tree
     TimePoint at{};
+    bool oom = false;                // the kernel killed of its tree for want of memory
+    std::uint64_t memory_limit = 0;  // bytes, of the whole tree, where it is known; 0: none
 
     bool success() const { return known && signal == 0 && code == 0; }
 };
 
-// "exited with code 3", "killed by KILL", "ended, but how is unknown".
+// "exited with code 3", "killed by KILL", "ended, but how is unknown", "killed by KILL: out of
+// memory, at its limit of 64MiB".
 std::string describe(const Exit& exit);
 
 }  // namespace belay

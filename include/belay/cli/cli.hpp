@@ -46,6 +46,21 @@ struct HookPlan {
     std::string poll;         // "5m"; empty: polling is off
 };
 
+struct UnitOptions {
+    std::string config;
+    std::string unit;
+    std::string user;   // empty: as whom the daemon runs
+    bool deny = false;  // takes the rule away again
+};
+
+// What stands of it now.
+struct UnitRule {
+    std::string unit;
+    std::string user;
+    std::string file;  // empty: none is needed
+    std::string text;  // for a person
+};
+
 // How one attempt to deliver a ping went, as far as it came.
 struct PingTry {
     enum class Hop { name, connect, tls, answer, done };
@@ -100,6 +115,9 @@ struct Locals {
     // Sends the pings. Errc::not_found: no app file of that name, or no hook secret; invalid: its
     // secret can't be read.
     std::function<Result<HookTest>(const std::string& config, const std::string& app)> hook_test;
+    // Lets the daemon's user act on a systemd unit, or takes that back. Errc::forbidden: not as
+    // this user; not_found: no such user or rule, or no polkit.
+    std::function<Result<UnitRule>(const UnitOptions&)> unit_rule;
 };
 
 // Runs one command line; returns the exit code. Reads BELAY_SOCKET, BELAY_CONFIG, NO_COLOR, TERM

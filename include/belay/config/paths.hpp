@@ -2,12 +2,16 @@
 // places, everybody else the XDG directories (spec/interfaces.md §2).
 #pragma once
 
+#include <belay/base/process.hpp>
 #include <belay/domain/config.hpp>
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
+#include <vector>
 
 namespace belay::config {
 
@@ -17,6 +21,11 @@ struct Surroundings {
     std::string user;  // its name, or its number where it has none
     std::string home;
     std::map<std::string, std::string> variables;
+    // Which of limits' keys have no effect on this machine, and why; asked for by check() alone.
+    std::vector<std::string> lacking_limits;
+    std::string why_lacking;
+    // Who a name stands for, with all groups; none: nobody.
+    std::function<std::optional<User>(const std::string& name)> find_user;
     bool systemd = false;  // is PID 1 [sd_booted(3)]
 
     bool root() const { return uid == 0; }

@@ -215,6 +215,15 @@ struct AppConfig {
             if (process.is_web()) return &process;
         return nullptr;
     }
+    // Who builds and tests, and who runs: the first step's and the first process' user, as config
+    // sees to it that all name the same.
+    const std::string& build_user() const {
+        static const std::string automatic = "auto";
+        return !build.empty() ? build.front().user : !test.empty() ? test.front().user : automatic;
+    }
+    const std::string& run_user() const {
+        return processes.empty() ? command.user : processes.front().user;
+    }
     bool operator==(const AppConfig&) const = default;
 };
 

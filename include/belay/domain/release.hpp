@@ -1,6 +1,7 @@
 // What runs: releases, the app's durable facts, and what must come up after a boot.
 #pragma once
 
+#include <belay/base/process.hpp>
 #include <belay/domain/config.hpp>
 #include <belay/domain/deployment.hpp>
 
@@ -69,11 +70,29 @@ struct App {
 // Numeric ids of the app's three users; -1: all run as the daemon itself.
 struct AppUsers {
     int fetch = -1;
-    int build = -1;
+    int build = -1;  // these two are others where the app's file names them
     int run = -1;
+    std::optional<User> named_build{};  // with their own groups
+    std::optional<User> named_run{};
 
     bool separate() const { return run >= 0; }
+    // The groups are the app's own whoever its users are: a release before, of other users, must go
+    // on reading what lies beside the new one.
+    int files_group() const { return separate() ? fetch + 2 : -1; }
+    int mirror_group() const { return separate() ? fetch + 1 : -1; }
+    // Who a process of a step, and one of a release, is. Only where they are separate.
+    User builder() const { return member(named_build, build); }
+    User runner() const { return member(named_run, run); }
+
     bool operator==(const AppUsers&) const = default;
+
+  private:
+    User member(const std::optional<User>& named, int uid) const {
+        auto user = named.value_or(User{static_cast<uid_t>(uid), static_cast<gid_t>(uid), {}});
+        const auto group = static_cast<gid_t>(files_group());
+        if (user.gid != group) user.groups.push_back(group);
+        return user;
+    }
 };
 
 // All that starting one process of a sealed release needs (manifest schema, spec/decisions.md 4).
@@ -84,6 +103,7 @@ struct ProcessPlan {
     std::string env_file;  // secrets/APP/NUMBER/PROCESS.env
     int uid = -1;          // -1: as the daemon
     int gid = -1;
+    std::vector<int> groups;  // besides
     ResourceLimits limits;
     bool overlap = true;
     std::string stop_signal = "TERM";
@@ -102,9 +122,20 @@ struct CommandPlan {
     std::vector<std::string> argv;
     int uid = -1;  // -1: as the daemon
     int gid = -1;
+    std::vector<int> groups;  // besides
     Millis timeout{};
 
     bool operator==(const CommandPlan&) const = default;
+};
+
+// What makes a release of a [unit] live, after `current` was pointed at it.
+struct UnitPlan {
+    std::string name;                // "shop.service"
+    std::string action = "restart";  // or "reload"
+    int uid = -1;                    // of probes of type exec; -1: as the daemon
+    int gid = -1;
+
+    bool operator==(const UnitPlan&) const = default;
 };
 
 // How the proxy shows it.
@@ -118,7 +149,7 @@ struct RoutePlan {
 };
 
 // The highest that this version knows.
-inline constexpr int kManifestSchema = 3;
+inline constexpr int kManifestSchema = 5;
 
 // releases/APP/NUMBER.json without its file list.
 struct Manifest {
@@ -136,21 +167,31 @@ struct Manifest {
     std::int64_t files = 0;
     std::vector<ProcessPlan> processes;
     std::optional<CommandPlan> command;  // of a [command], which has no processes
+    std::optional<UnitPlan> unit;        // of a [unit], which has none either
     std::vector<std::string> secrets;    // variables whose values are never to be shown
     Health health;
     RoutePlan route;
     Traffic traffic;
 
     // Its processes are not Belay's: it is made live in the place of the one before.
-    bool in_place() const { return command.has_value(); }
+    bool in_place() const { return command || unit; }
+    Target target() const {
+        return command ? Target::command : unit ? Target::unit : Target::service;
+    }
+    // Who may read the release by a group of its own only.
+    bool has_groups() const {
+        return (command && !command->groups.empty()) ||
+               std::any_of(processes.begin(), processes.end(),
+                           [](const ProcessPlan& plan) { return !plan.groups.empty(); });
+    }
     // systemd keeps its processes, or some of them.
     bool in_units() const {
         return std::any_of(processes.begin(), processes.end(),
                            [](const ProcessPlan& plan) { return plan.runtime == "systemd"; });
     }
-    // The lowest schema that can carry it: a Belay that does not know of releases without
-    // processes, or of processes that it finds running after a boot, has to leave them alone.
-    int needed_schema() const { return in_units() ? 3 : in_place() ? 2 : 1; }
+    // The lowest schema that can carry it: a Belay that does not know of groups, of releases
+    // without processes, or of processes that it finds running after a boot, has to leave them alone.
+    int needed_schema() const { return in_units() ? 5 : has_groups() ? 4 : unit ? 3 : command ? 2 : 1; }
     bool operator==(const Manifest&) const = default;
 };
 

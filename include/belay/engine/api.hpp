@@ -9,6 +9,7 @@
 #include <belay/domain/release.hpp>
 #include <belay/ports/config_source.hpp>
 #include <belay/ports/store.hpp>
+#include <belay/ports/units.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -85,6 +86,10 @@ struct LogSource {
     bool live = false;         // may still grow
     std::vector<Secret> mask;  // to be applied to what is shown: app logs are stored as they come
     std::optional<DeploymentId> deployment;  // its end ends a follow
+    // Where it is no file, but what a unit writes to the journal: from a place on, in microseconds
+    // of the wall clock.
+    std::function<std::unique_ptr<ports::UnitLog>(std::int64_t after)> journal;
+    std::int64_t journal_from = 0;  // when the release went live
 };
 
 // How one delivery was answered (spec/interfaces.md §4).

@@ -14,6 +14,7 @@
 #include <belay/ports/stages.hpp>
 #include <belay/ports/store.hpp>
 #include <belay/ports/traffic.hpp>
+#include <belay/ports/units.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -34,6 +35,7 @@ struct World {
     ports::Runtime& runtime;
     ports::Traffic& traffic;
     ports::Prober& prober;
+    ports::Units& units;
     ports::ConfigSource& config;
     ports::Outbox* outbox = nullptr;                       // null: nobody is told of anything
     const ports::ForgeDirectory* status_forges = nullptr;  // null: no forge is told of commits
@@ -45,6 +47,7 @@ struct EngineOptions {
     std::string config_directory;  // where known_hosts and secrets/ lie
     std::string nonce;             // the proxy's, for the probe after a switch
     bool separate_users = false;   // the daemon can change uids
+    std::string lacking_limits;    // which limits the machine does not enforce, why, and the cure
     std::string timezone = "UTC";
     std::string version;
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <belay/base/error.hpp>
+#include <belay/base/process.hpp>
 #include <belay/base/secret.hpp>
 #include <belay/domain/config.hpp>
 
@@ -55,6 +56,9 @@ class ConfigSource {
 
     // Reads a secret's value now; the error names the thing and the cure, never the value.
     virtual Result<Secret> resolve(const domain::SecretRef& secret) const = 0;
+    // Who a name in an app's file stands for now. Errc::invalid: nobody, or one that no app may run
+    // as.
+    virtual Result<User> user(const std::string& name) const = 0;
     // The app's [secrets] and secrets/APP.env together.
     virtual Result<std::map<std::string, Secret>> secrets(
         const domain::AppConfig& config) const = 0;

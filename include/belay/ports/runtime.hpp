@@ -44,7 +44,6 @@ struct ProcessSpec {
     std::string log_path;  // standard output and error, appended; created 0600
     RestartPolicy policy = RestartPolicy::never;
     Millis first_backoff{1'000};      // before the first restart; doubles up to a minute
-    std::string cgroup;               // a cgroup directory to join; empty: none
     std::string runtime = "process";  // who keeps it running: belay's shim, or "systemd"
 };
 

@@ -3,6 +3,7 @@
 
 #include <belay/async/timers.hpp>
 #include <belay/ports/runtime.hpp>
+#include <belay/sys/cgroups.hpp>
 #include <belay/sys/ports.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -24,6 +25,10 @@ struct ProcessRuntimeOptions {
     std::shared_ptr<sys::PortPool> ports{};
     // Names in `run_directory` that look like a run's and are somebody else's.
     std::vector<std::string> others{};
+    sys::Cgroups groups{};  // each run gets one of these, "run-RUNID"
+    // Without groups a limit of processes is one of the user, so only of those that are one app's.
+    int first_uid = 52'000;
+    int last_uid = 59'999;
 };
 
 // Errc::invalid or disk trouble where the directory can't be made.

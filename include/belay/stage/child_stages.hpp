@@ -3,6 +3,7 @@
 
 #include <belay/async/timers.hpp>
 #include <belay/ports/stages.hpp>
+#include <belay/sys/cgroups.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -17,6 +18,7 @@ struct ChildStagesOptions {
     std::string lock_directory;  // APP.lock: held as long as anything of a stage of the app lives
     int first_uid = 52'000;      // kill_all() touches no uid outside of these
     int last_uid = 59'999;
+    sys::Cgroups groups{};  // each step gets one of these, "stage-APP.STEP"
 };
 
 // Loop thread only; `timers` outlives it.

@@ -74,6 +74,8 @@ class Service {
 
     const std::string& run_id() const;
     const ServiceStatus& status() const;
+    // That it was started in; none where it has none of its own.
+    const Cgroup& group() const;
     // Called whenever the status has changed: starts, exits, backing off, death of the shim, the
     // end.
     void on_change(std::function<void()> callback);

@@ -4,6 +4,7 @@
 
 #include <belay/base/error.hpp>
 #include <belay/base/process.hpp>
+#include <belay/sys/cgroup.hpp>
 #include <belay/sys/unique_fd.hpp>
 
 #include <string>
@@ -31,7 +32,7 @@ struct Program {
     std::optional<User> user;  // unset: as we are
     ProcessLimits limits;
     mode_t umask = 022;
-    std::string cgroup;  // directory to join; empty: none
+    Cgroup group;  // to join; none: ours
     StopRule stop;
     Millis first_backoff{1'000};  // before the first restart; doubles up to a minute
     std::vector<NamedFd> listeners;

@@ -51,6 +51,7 @@ struct UnitStatus {
     std::string user;          // that it runs as; empty: root
     std::string restart;       // Restart=: no always on-failure …
     bool can_reload = false;
+    bool has_job = false;              // something is to be done with it, as a start after a stop
     bool needs_daemon_reload = false;  // its file on disk is newer than what the manager has read
     // Of services; else as they stand.
     std::string result = "success";  // success exit-code signal core-dump oom-kill timeout …

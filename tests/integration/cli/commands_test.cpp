@@ -265,6 +265,26 @@ TEST(Locals, AreGivenWhatTheCommandLineSays) {
     EXPECT_EQ(belay({"init", ".", "--name", "n", "--branch", "b"}).code, 43);
     EXPECT_EQ(belay({"proxy", "--x", "y"}).code, 44);
     EXPECT_EQ(belay({"stage", "fetch"}).code, 45);
+    std::vector<UnitOptions> rules;
+    belay.locals.unit_rule = [&](const UnitOptions& options) -> Result<UnitRule> {
+        rules.push_back(options);
+        if (options.user == "nobody-here") return Error{Errc::not_found, "no such user"};
+        if (options.deny) return Error{Errc::forbidden, "as root"};
+        return UnitRule{options.unit, "ada", "/rules/one", "ada may act on it"};
+    };
+    auto allowed = belay({"unit", "allow", "shop.service", "--user", "ada"});
+    EXPECT_EQ(allowed.code, kDone);
+    EXPECT_EQ(allowed.out, "ada may act on it\n");
+    EXPECT_THAT(belay({"unit", "allow", "shop.service", "--json"}).out,
+                HasSubstr("\"file\": \"/rules/one\""));
+    EXPECT_EQ(belay({"unit", "deny", "shop.service", "--config", "/c"}).code, kNotAllowed);
+    EXPECT_EQ(belay({"unit", "allow", "a.service", "--user", "nobody-here"}).code, kNoSuchThing);
+    EXPECT_EQ(belay({"unit", "allow"}).code, kUsage);
+    ASSERT_EQ(rules.size(), 4u);
+    EXPECT_EQ(rules[0].unit + " " + rules[0].user, "shop.service ada");
+    EXPECT_FALSE(rules[0].deny);
+    EXPECT_TRUE(rules[2].deny);
+    EXPECT_EQ(rules[2].config, "/c");
     EXPECT_EQ(served.config, "/c");
     EXPECT_EQ(checked.files, (std::vector<std::string>{"a", "b"}));
     EXPECT_TRUE(checked.json);

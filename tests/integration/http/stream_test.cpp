@@ -234,6 +234,99 @@ TEST_F(Streams, AnAppsOutputIsMasked) {
     }
 }
 
+// What a unit writes to the journal, without a journal.
+class Lines : public ports::UnitLog {
+  public:
+    using Journal = std::vector<std::pair<std::int64_t, std::string>>;
+    Lines(const Journal& journal, std::int64_t after) : journal_(journal), at_(after) {}
+
+    Task<Result<std::string>> read(std::int64_t until) override {
+        std::string text;
+        const auto after = at_;
+        for (const auto& [when, line] : journal_)
+            if (when > after && (until == 0 || when <= until)) {
+                text += line + "\n";
+                at_ = when;
+            }
+        co_return text;
+    }
+    std::int64_t position() const override { return at_; }
+
+  private:
+    const Journal& journal_;
+    std::int64_t at_;
+};
+
+class UnitStreams : public Streams {
+  protected:
+    UnitStreams() {
+        engine::LogSource unit;
+        unit.name = "shop.service";
+        unit.live = true;
+        unit.mask = {Secret("hunter2hunter2")};
+        unit.journal = [this](std::int64_t after) {
+            return std::make_unique<Lines>(journal_, after);
+        };
+        unit.journal_from = 1'000'000;
+        api_.logs["shop"] = {unit};
+    }
+    void says(std::int64_t second, const std::string& line) {
+        on_loop([&] {
+            journal_.emplace_back(second * 1'000'000, line);
+            return 0;
+        });
+    }
+
+    Lines::Journal journal_;
+};
+
+TEST_F(UnitStreams, AUnitsJournalIsShownMaskedSinceItsReleaseWentLive) {
+    journal_ = {{1'000'000, "of the release before"},
+                {2'000'000, "key hunter2hunter2 used"},
+                {3'000'000, "ready"}};
+    start();
+    auto answer = get("/api/v1/apps/shop/logs");
+    EXPECT_EQ(answer.body, "key *** used\nready\n");
+    EXPECT_EQ(get("/api/v1/apps/shop/logs?since=1970-01-01T00:00:03Z").body, "ready\n");
+    EXPECT_EQ(get("/api/v1/apps/shop/logs?from=2000000").body, "ready\n");
+    auto next = answer.headers["x-belay-next-offset"];
+    EXPECT_EQ(get("/api/v1/apps/shop/logs?from=" + next).body, "");
+}
+
+TEST_F(UnitStreams, AFollowedUnitsJournalGrowsAndIsTakenUpWhereItWasLeft) {
+    journal_ = {{2'000'000, "one"}};
+    start();
+    auto client = follow("/api/v1/apps/shop/logs?follow=1");
+    client.until("one\n");
+    says(3, "a hunter2hunter2 b");
+    EXPECT_EQ(client.until(" b\n").find("hunter2"), std::string::npos);
+    auto events = follow("/api/v1/apps/shop/logs", "Accept: text/event-stream\r\n");
+    auto text = events.until("\n\n");
+    EXPECT_NE(text.find(R"({"name":"shop.service","offset":3000000,"text":"one\na *** b\n"})"),
+              text.npos)
+        << text;
+    says(4, "last");
+    auto again =
+        follow("/api/v1/apps/shop/logs", "Accept: text/event-stream\r\nLast-Event-ID: 3000000\r\n");
+    EXPECT_NE(again.until("\n\n").find(R"("text":"last\n")"), std::string::npos);
+}
+
+TEST_F(UnitStreams, AJournalThatCannotBeReadIsToldOfBeforeTheAnswerBegins) {
+    class Closed : public ports::UnitLog {
+        Task<Result<std::string>> read(std::int64_t) override {
+            co_return Error{Errc::forbidden, "add it to the group systemd-journal"};
+        }
+        std::int64_t position() const override { return 0; }
+    };
+    api_.logs["shop"][0].journal = [](std::int64_t) { return std::make_unique<Closed>(); };
+    start();
+    for (const auto* target : {"/api/v1/apps/shop/logs", "/api/v1/apps/shop/logs?follow=1"}) {
+        auto answer = get(target);
+        EXPECT_EQ(answer.status, 403);
+        EXPECT_NE(answer.body.find("systemd-journal"), std::string::npos) << answer.body;
+    }
+}
+
 TEST_F(Streams, AFollowedAppLogIsMaskedAcrossWrites) {
     api_.logs["shop"] = {source("web.1", true, {Secret("hunter2hunter2")})};
     write("web.1", "a hunter2");

@@ -215,6 +215,54 @@ TEST_F(Releases, GivesEachUserAHomeOfItsOwn) {
     EXPECT_EQ(run(releases->home("shop", "../x", users)).error().code, Errc::invalid);
 }
 
+// A release before, of other users, goes on living beside it.
+TEST_F(Releases, ANamedUserBuildsAndRunsInTheAppsOwnGroup) {
+    if (!users.separate()) GTEST_SKIP() << "needs several uids";
+    auto named = users;
+    named.build = 1001;
+    named.named_build = User{1001, 101, {}};
+    named.run = 1002;
+    named.named_run = User{1002, 102, {}};
+    EXPECT_EQ(named.files_group(), users.run);
+    EXPECT_EQ(named.builder().groups, std::vector<gid_t>{static_cast<gid_t>(users.run)});
+    users = named;
+    auto directory = prepare(1);
+    EXPECT_EQ(status_of(directory).st_uid, 1001u);
+    EXPECT_EQ(status_of(directory).st_gid, static_cast<gid_t>(named.files_group()));
+    EXPECT_EQ(status_of(directory.parent_path()).st_gid, static_cast<gid_t>(named.files_group()));
+    fs::create_directory(directory / "tmp");
+    auto what = job(1);
+    what.writable = {"tmp"};
+    seal(std::move(what));
+    EXPECT_EQ(status_of(directory / "tmp").st_uid, 1002u);
+    EXPECT_EQ(status_of(directory).st_uid, ::geteuid());
+    EXPECT_EQ(status_of(state.path() / "shared/shop").st_uid, 1002u);
+    auto home = run(releases->home("shop", "run", named));
+    ASSERT_TRUE(home);
+    EXPECT_EQ(fs::path(*home).filename(), "run-1002");
+    EXPECT_EQ(status_of(*home).st_uid, 1002u);
+    EXPECT_EQ(status_of(*home).st_gid, 102u);
+}
+
+TEST_F(Releases, SharedFilesAreNotTakenFromTheUserThatHasThem) {
+    if (!users.separate()) GTEST_SKIP() << "needs several uids";
+    prepare(1);
+    auto shared = state.path() / "shared/shop";
+    auto named = users;
+    named.run = 1002;
+    named.named_run = User{1002, 102, {}};
+    ASSERT_TRUE(run(releases->shared_directory("shop", named))) << "there is nothing to lose";
+    std::ofstream(shared / "data.db") << "rows";
+    auto back = run(releases->shared_directory("shop", users));
+    ASSERT_FALSE(back);
+    EXPECT_EQ(back.error().code, Errc::conflict);
+    EXPECT_NE(
+        back.error().message.find("belay stop shop && chown -R 52003:52003 " + shared.string()),
+        std::string::npos)
+        << back.error().message;
+    EXPECT_EQ(status_of(shared).st_uid, 1002u);
+}
+
 TEST_F(Releases, MakesDirectoriesForLogs) {
     auto logs = releases->log_directory("shop", "d12");
     ASSERT_TRUE(logs) << logs.error().message;

@@ -83,6 +83,103 @@ TEST_F(RuntimeTest, ARunThatNobodyWillLetGoIsNotAdopted) {
     EXPECT_FALSE(std::filesystem::exists(runs / kRun));
 }
 
+// Wants 256 MiB once it is told to by a file, and no more than that.
+std::string hog_when(const std::string& file) {
+    return "while [ ! -e " + file +
+           " ]; do sleep 0.01; done; head -c 268435456 /dev/zero | tail -n 1 > /dev/null";
+}
+
+struct GroupsTest : RuntimeTest {
+    std::vector<std::pair<std::string, sys::Cgroup>> left() { return groups->existing("run-"); }
+    void touch(const std::string& file) { ASSERT_TRUE(sys::write_file(file, "")); }
+};
+
+TEST_F(GroupsTest, ARunHasAGroupWhileItIsKnownAndNoneAfterwards) {
+    if (!groups->support().groups) GTEST_SKIP() << groups->support().why;
+    ASSERT_TRUE(start(shell("exec sleep 100")));
+    ASSERT_EQ(left().size(), 1u);
+    EXPECT_EQ(left()[0].first, std::string("run-") + kRun);
+    EXPECT_TRUE(left()[0].second.has_processes());
+    ASSERT_TRUE(stop());
+    ASSERT_TRUE(loop.run(runtime->forget(kRun)));
+    EXPECT_TRUE(left().empty());
+    EXPECT_FALSE(start(spec({"npn"})));
+    EXPECT_FALSE(start(shell("true"), refuse_to_go));
+    EXPECT_TRUE(left().empty()) << "a start that fails leaves none";
+}
+
+TEST_F(GroupsTest, ARunThatTakesTooMuchMemoryIsNamedSoAndStartedAgain) {
+    NEEDS_LIMIT(groups, memory);
+    auto made = shell(hog_when(directory / "eat"));
+    made.resources.memory = 48 << 20;
+    made.policy = RestartPolicy::always;
+    made.first_backoff = 50ms;
+    ASSERT_TRUE(start(std::move(made)));
+    touch(directory / "eat");
+    ASSERT_TRUE(loop.run_until([&] { return info().last_exit.has_value(); }));
+    EXPECT_TRUE(info().last_exit->oom) << describe(*info().last_exit);
+    EXPECT_EQ(info().last_exit->memory_limit, 48u << 20);
+    std::filesystem::remove(directory / "eat");
+    ASSERT_TRUE(loop.run_until([&] { return info().restarts == 1 && info().pid > 1; }));
+    // The next end has nothing to do with memory, whatever was counted before.
+    ::kill(-info().pid, SIGKILL);
+    ASSERT_TRUE(loop.run_until([&] { return info().restarts == 2; }));
+    EXPECT_EQ(info().last_exit->signal, SIGKILL);
+    EXPECT_FALSE(info().last_exit->oom);
+}
+
+TEST_F(GroupsTest, AnAdoptedRunKeepsItsGroupAndItsLimits) {
+    NEEDS_LIMIT(groups, memory);
+    auto made = shell(hog_when(directory / "eat"));
+    made.resources.memory = 48 << 20;
+    ASSERT_TRUE(start(std::move(made)));
+    auto pid = info().pid;
+    ASSERT_EQ(adopt().size(), 1u);
+    ASSERT_EQ(left().size(), 1u);
+    EXPECT_FALSE(is_dead(pid));
+    touch(directory / "eat");
+    ASSERT_TRUE(loop.run_until([&] { return info().state == RunState::exited; }));
+    EXPECT_TRUE(info().last_exit->oom) << describe(*info().last_exit);
+    ASSERT_TRUE(loop.run(runtime->forget(kRun)));
+    EXPECT_TRUE(left().empty());
+}
+
+TEST_F(GroupsTest, WhatAKilledDaemonLeftEmptyGoesAndWhatLivesStays) {
+    if (!groups->support().groups) GTEST_SKIP() << groups->support().why;
+    auto empty = groups->make("run-shop.1.web.2.1", {});
+    auto strange = groups->make("run-shop.1.web.3.1", {});
+    ASSERT_TRUE(empty && strange);
+    auto stranger = ::fork();
+    if (stranger == 0) {
+        for (const auto& place : strange->directories())
+            if (auto file = sys::open_file(place + "/cgroup.procs", O_WRONLY);
+                ::write(file->get(), "0", 1) != 1)
+                std::_Exit(1);
+        ::pause();
+        std::_Exit(0);
+    }
+    ASSERT_TRUE(eventually([&] { return strange->has_processes(); }));
+    ASSERT_TRUE(start(shell("exec sleep 100")));
+    adopt();
+    EXPECT_FALSE(std::filesystem::exists(empty->directories()[0]));
+    ASSERT_EQ(left().size(), 2u);
+    EXPECT_FALSE(is_dead(stranger));
+    ::kill(stranger, SIGKILL);
+    ::waitpid(stranger, nullptr, 0);
+}
+
+TEST_F(GroupsTest, WhatGotOutOfATreeWhoseShimWasKilledEndsWithItsRun) {
+    if (!groups->support().groups) GTEST_SKIP() << groups->support().why;
+    ASSERT_TRUE(start(shell("(setsid sleep 100 & echo $! >&2); exec sleep 101")));
+    ASSERT_TRUE(says("\n"));
+    auto away = static_cast<pid_t>(std::stol(said()));
+    ::kill(info().shim_pid, SIGKILL);
+    ASSERT_TRUE(loop.run_until([&] { return !info().shim_alive; }));
+    EXPECT_FALSE(is_dead(away));
+    ASSERT_TRUE(stop());
+    EXPECT_TRUE(eventually([&] { return is_dead(away); }));
+}
+
 using AdoptionTest = RuntimeTest;
 
 TEST_F(AdoptionTest, WhatEndedMeanwhileIsToldWithItsExit) {

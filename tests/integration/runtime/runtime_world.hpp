@@ -3,6 +3,7 @@
 // takes it there.
 #pragma once
 
+#include "support/control_groups.hpp"
 #include "support/eventually.hpp"
 #include "support/process_sweep.hpp"
 #include "support/temp_directory.hpp"
@@ -83,6 +84,7 @@ struct RuntimeWorld {
             ProcessRuntimeOptions options;
             options.run_directory = runs;
             options.shim_path = BELAY_SHIM_PATH;
+            options.groups = *groups;
             auto processes = make_process_runtime(loop.executor(), loop.timers(), options);
             if (!processes) throw std::runtime_error(processes.error().message);
             made = std::move(*processes);
@@ -137,6 +139,7 @@ struct RuntimeWorld {
     test::ProcessSweep sweep;
     test::TestLoop loop;
     test::TempDirectory directory;
+    test::ControlGroups groups;  // as far as the machine has them
     std::filesystem::path runs = directory.path() / "run";
     std::string log = directory / "log";
     std::unique_ptr<sys::Units> units;

@@ -1,3 +1,4 @@
+#include "support/control_groups.hpp"
 #include "support/eventually.hpp"
 #include "support/run_task.hpp"
 #include "support/temp_directory.hpp"
@@ -42,10 +43,12 @@ class Stages : public ::testing::Test {
     }
 
     test::TempDirectory directory;
+    test::ControlGroups groups;  // as far as the machine has them
     fs::path work = directory.path() / "work";
     boost::asio::io_context loop{1};
     std::unique_ptr<async::Timers> timers = async::make_timers(loop.get_executor());
-    ChildStagesOptions options{STAGE_WORKER_PATH, BELAY_SHIM_PATH, directory / "locks"};
+    ChildStagesOptions options{
+        STAGE_WORKER_PATH, BELAY_SHIM_PATH, directory / "locks", 52'000, 59'999, *groups};
     std::unique_ptr<ports::Stages> stages =
         make_child_stages(loop.get_executor(), *timers, options);
     async::Cancel cancel;
@@ -178,13 +181,27 @@ TEST_F(Stages, RunsAsTheUserThatIsAskedFor) {
         EXPECT_EQ(log(), std::to_string(::geteuid()) + "\n");
         return;
     }
-    auto what = job("id -u; id -g; id -G; ulimit -p");
+    auto what = job("id -u; id -g; id -G");
     what.uid = 52001;
     what.gid = 52002;
     what.groups = {52003};
-    what.limits.processes = 37;
     EXPECT_EQ(run(what).verdict, Verdict::passed) << log();
-    EXPECT_EQ(log(), "52001\n52002\n52002 52003\n37\n");
+    EXPECT_EQ(log(), "52001\n52002\n52002 52003\n");
+}
+
+TEST_F(Stages, BoundsProcessesByTheAppsOwnUserWhereThereAreNoGroups) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+    options.groups = {};
+    stages = make_child_stages(loop.get_executor(), *timers, options);
+    auto what = job("ulimit -p");
+    what.limits.processes = 37;
+    what.uid = what.gid = 52001;
+    run(what);
+    EXPECT_EQ(log(), "37\n");
+    // It would count what else this user does.
+    what.uid = what.gid = 1;
+    run(what);
+    EXPECT_NE(log(), "37\n37\n");
 }
 
 TEST_F(Stages, AppendsToTheLog) {
@@ -447,6 +464,94 @@ TEST_F(Stages, KillsAllOfAUid) {
     int status = 0;
     ASSERT_EQ(::waitpid(stray, &status, 0), stray);
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+// Wants 256 MiB and no more, should nothing stop it.
+constexpr const char* kHog = "head -c 268435456 /dev/zero | tail -n 1 > /dev/null";
+
+TEST_F(Stages, ACommandOverItsMemoryIsOutOfMemoryAndNobodyElse) {
+    NEEDS_LIMIT(groups, memory);
+    auto what = job(std::string(kHog) + " || exit 2");  // as make would
+    what.limits.memory = 48 << 20;
+    auto outcome = run(what);
+    EXPECT_EQ(outcome.verdict, Verdict::oom) << outcome.detail;
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_EQ(outcome.detail,
+              "out of memory: the kernel killed it (exit code 2; limits.memory is 48MiB)");
+    EXPECT_GT(outcome.peak_memory, 40 << 20);
+    EXPECT_LE(outcome.peak_memory, 49 << 20);
+    what.limits.memory = 512 << 20;
+    outcome = run(what);
+    EXPECT_EQ(outcome.verdict, Verdict::passed) << outcome.detail;
+    EXPECT_GT(outcome.peak_memory, 200 << 20);
+    // What the kernel killed elsewhere meanwhile is none of it.
+    auto apart = groups->make("run-other", {.memory = 48 << 20, .cpu = {}, .processes = {}});
+    ASSERT_TRUE(apart);
+    std::string join;
+    for (const auto& place : apart->directories())
+        join += "echo 0 > " + place + "/cgroup.procs; ";
+    EXPECT_EQ(run("(" + join + kHog + ") & wait $!; kill -KILL $$").verdict, Verdict::failed);
+    EXPECT_GE(apart->usage().oom_kills, 1u);
+    EXPECT_TRUE(groups->existing("stage-").empty());
+}
+
+TEST_F(Stages, AForkBombIsHeldAtItsLimitAndEnded) {
+    NEEDS_LIMIT(groups, processes);
+    // Doubles itself to as many as a machine bears, where nothing stops it.
+    auto what =
+        job("bomb() { [ $1 = 8 ] || { bomb $(($1 + 1)) & bomb $(($1 + 1)) & }; exec sleep 60; }; "
+            "bomb 0");
+    what.limits.processes = 30;
+    what.timeout = Millis{1'500};
+    auto outcome = run(what);
+    EXPECT_TRUE(outcome.verdict == Verdict::timeout || outcome.verdict == Verdict::failed);
+    EXPECT_TRUE(groups->existing("stage-").empty()) << "nothing lives in it";
+    what = job("n=0; while [ $n -lt 100 ]; do sleep 100 & n=$((n + 1)); done");
+    what.limits.processes = 30;
+    outcome = run(what);
+    EXPECT_EQ(outcome.verdict, Verdict::failed);
+    EXPECT_NE(outcome.detail.find("more processes than limits.processes = 30"), std::string::npos)
+        << outcome.detail;
+}
+
+TEST_F(Stages, ACommandOverItsCpuWaitsForItsTurn) {
+    NEEDS_LIMIT(groups, cpu);
+    auto what = job("n=0; while [ $n -lt 3000000 ]; do n=$((n + 1)); done");
+    what.limits.cpu = 0.05;
+    async::Cancel enough;
+    async::Subscription next;
+    std::function<void()> look = [&] {
+        for (const auto& [name, group] : groups->existing("stage-"))
+            if (group.usage().throttled > 2) enough.request();
+        next = timers->after(Millis{20}, look);
+    };
+    look();
+    auto outcome = test::run_task(loop, stages->run(what, enough));
+    next.end();
+    ASSERT_TRUE(outcome) << outcome.error().message;
+    EXPECT_EQ(outcome->verdict, Verdict::canceled) << "it never had to wait: " << outcome->detail;
+}
+
+TEST_F(Stages, WhatAnEarlierDaemonLeftInAGroupIsEnded) {
+    if (!groups->support().groups) GTEST_SKIP() << groups->support().why;
+    auto left = groups->make("stage-shop.build.1-1", {});
+    auto others = groups->make("stage-shopping.build.1-1", {});
+    ASSERT_TRUE(left && others);
+    auto stray = ::fork();
+    if (stray == 0) {
+        for (const auto& place : left->directories())
+            std::ofstream(place + "/cgroup.procs") << "0";
+        ::execl("/bin/sleep", "sleep", "60", nullptr);
+        ::_exit(1);
+    }
+    ASSERT_TRUE(eventually([&] { return left->has_processes(); }));
+    auto waited = test::run_task(loop, stages->wait_for_leftovers("shop"));
+    ASSERT_TRUE(waited) << waited.error().message;
+    int status = 0;
+    ASSERT_EQ(::waitpid(stray, &status, 0), stray);
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    ASSERT_EQ(groups->existing("stage-").size(), 1u);
+    EXPECT_EQ(groups->existing("stage-")[0].first, "stage-shopping.build.1-1");
 }
 
 TEST_F(Stages, AWorkerThatDiesIsAnError) {

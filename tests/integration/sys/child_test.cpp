@@ -304,14 +304,14 @@ TEST_F(ChildTest, JoinsItsCgroupBeforeItRuns) {
     if (group.empty()) {
         // Where there is none to be had, a group that can't be joined is told, and nothing runs.
         auto made = shell("echo ran");
-        made.program.cgroup = "/no/such/group";
+        made.program.group = Cgroup({"/no/such/group"});
         auto child = start(std::move(made));
         ASSERT_FALSE(child);
         EXPECT_THAT(child.error().message, ::testing::HasSubstr("cgroup failed: ENOENT"));
         return;
     }
     auto made = shell("cat /proc/self/cgroup");
-    made.program.cgroup = group;
+    made.program.group = Cgroup({group});
     auto child = started(std::move(made));
     loop.run(child.wait());
     EXPECT_THAT(said(), ::testing::HasSubstr(group.filename().string()));

@@ -101,10 +101,6 @@ const std::vector<Case> kTypes{
     {kApp + "user = \"root\"\n",
      {"shop.toml:4:8: service.user: root never runs pushed code; write \"auto\" or another user's "
       "name"}},
-    {kApp + "user = \"deploy\"\n[build]\nrun = \"make\"\nuser = \"builder\"\n",
-     {"shop.toml:4:8: warning: service.user: not in effect yet: it runs as the app's own uid",
-      "shop.toml:7:8: warning: build.user: not in effect yet: it runs as the uid of the app's "
-      "builds"}},
     {kApp + "[keep]\ndisk = \"10 gigs\"\nlogs = 2026-11-22\n",
      {"shop.toml:5:8: keep.disk: \"10 gigs\" is no size; write \"512MiB\" or \"1GiB\"",
       "shop.toml:6:8: keep.logs: wants a duration such as \"30d\", not the date or time "
@@ -377,9 +373,7 @@ const std::vector<Case> kLater{
       "from this file"}},
     {"approval = \"none\"\npipeline = \"server\"\n" + kApp, {}},
     {kApp + "limits = { memory = \"1GiB\" }\nsocket_activation = true\nruntime = \"process\"\n",
-     {"shop.toml:4:10: warning: service.limits: not in effect yet: only `processes` is, where "
-      "Belay runs as root",
-      "shop.toml:5:21: warning: service.socket_activation: not in effect yet: the app opens PORT "
+     {"shop.toml:5:21: warning: service.socket_activation: not in effect yet: the app opens PORT "
       "itself"}},
     {kApp + "[build]\nrun = \"x\"\ncache = [\"~/.npm\"]\nsandbox = \"auto\"\nnetwork = false\n",
      {"shop.toml:6:9: warning: build.cache: not in effect yet: nothing but the build's HOME is "
@@ -403,22 +397,41 @@ const std::vector<Case> kTargets{
      {"shop.toml:4:11: warning: service.overlap: a gap at each switch: the old web stops before "
       "the new web starts"}},
     {"repo = \"https://a.example/b\"\n[unit]\nname = \"shop.service\"\n",
-     {"shop.toml:2:1: warning: unit: not in effect yet: apps with [unit] come with a later "
-      "version; this one is not deployed until "
-      "then",
-      "shop.toml:2:1: warning: unit: a gap at each switch: the unit is restarted; action = "
-      "\"reload\" where it can"}},
+     {"shop.toml:2:1: warning: unit: a gap at each switch: the unit is restarted; action = "
+      "\"reload\" where it can",
+      "shop.toml:2:1: unit: needs a health check of its own: [health] url = "
+      "\"http://127.0.0.1:9000/up\" or type = \"exec\", or type = \"none\": it is healthy that "
+      "stays active"}},
+    {"repo = \"https://a.example/b\"\n[unit]\nname = \"shop.service\"\naction = "
+     "\"reload\"\n[health]\ntype = \"none\"\n",
+     {}},
+    {"repo = \"https://a.example/b\"\n[unit]\naction = \"reload\"\n[health]\nurl = "
+     "\"tcp://127.0.0.1:9000\"\n",
+     {"shop.toml:2:1: unit.name: is missing: the systemd unit, such as \"shop.service\""}},
+    {"repo = \"https://a.example/b\"\n[unit]\nname = \"shop\"\naction = \"reload\"\n[health]\npath "
+     "= \"/up\"\n[traffic]\nlisten = [\":80\"]\n",
+     {"shop.toml:3:8: unit.name: \"shop\" names no kind of unit: write \"shop.service\"",
+      "shop.toml:6:8: health.path: a [unit] has no port of Belay's; write the whole address: url "
+      "= \"http://127.0.0.1:9000/up\"",
+      "shop.toml:8:10: traffic.listen: the traffic of a [unit] does not come through Belay's "
+      "proxy: whoever serves `current` listens for it"}},
+    {"repo = \"https://a.example/b\"\n[unit]\nname = \"shop.socket\"\naction = "
+     "\"reload\"\n[health]\ntype = \"none\"\n",
+     {"shop.toml:3:8: unit.name: \"shop.socket\" is no service: its name ends in .service"}},
+    {"repo = \"https://a.example/b\"\n[unit]\nname = \"belay.service\"\naction = "
+     "\"reload\"\n[health]\ntype = \"none\"\n",
+     {"shop.toml:3:8: unit.name: \"belay.service\" is Belay itself, which does not deploy "
+      "itself"}},
     {"repo = \"https://a.example/b\"\n[command]\nrun = \"make install\"\n[health]\nurl = "
      "\"http://127.0.0.1:9000/up\"\n",
      {"shop.toml:2:1: warning: command: a gap at each switch is up to the command; nothing runs "
       "beside the old release, so neither a "
       "way back without restart nor zero failed requests can be promised"}},
     {"repo = \"https://a.example/b\"\n[command]\nrun = \"make install\"\nuser = "
-     "\"deploy\"\n[health]\npath = \"/up\"\n[traffic]\nhosts = [\"a.example\"]\n",
+     "\"ops\"\n[health]\npath = \"/up\"\n[traffic]\nhosts = [\"a.example\"]\n",
      {"shop.toml:2:1: warning: command: a gap at each switch is up to the command; nothing runs "
       "beside the old release, so neither a "
       "way back without restart nor zero failed requests can be promised",
-      "shop.toml:4:8: warning: command.user: not in effect yet: it runs as the app's own uid",
       "shop.toml:6:8: health.path: a [command] has no port of Belay's; write the whole address: "
       "url "
       "= \"http://127.0.0.1:9000/up\"",
@@ -598,6 +611,67 @@ TEST(Defaults, AreJudgedOnceAndNotForEveryApp) {
                             "of 5s need 3m5s; make traffic.bake at least \"3m5s\", or the others "
                             "smaller (said in [defaults], "
                             "/nowhere/belay.toml:2)"));
+}
+
+const std::vector<Case> kUsers{
+    {kApp + "user = \"shop\"\n[build]\nrun = \"x\"\nuser = \"builder\"\n", {}},
+    {kApp + "user = \"nobody-such\"\n",
+     {"shop.toml:4:8: service.user: there is no user \"nobody-such\" on this machine: useradd "
+      "--system nobody-such, or write \"auto\" for one of the app's own"}},
+    {kApp + "[build]\nrun = \"x\"\nuser = \"toor\"\n",
+     {"shop.toml:6:8: build.user: \"toor\" has uid 0, and root never runs pushed code; write "
+      "\"auto\" or another user's name"}},
+    {kApp + "user = \"belay-proxy\"\n",
+     {"shop.toml:4:8: service.user: \"belay-proxy\" is who Belay's own proxy runs as; write "
+      "\"auto\" or another user's name"}},
+    {kApp + "user = \"within\"\n",
+     {"shop.toml:4:8: service.user: \"within\" has uid 52004, which lies in [limits] uids = "
+      "\"52000-59999\" of belay.toml: those Belay gives to apps by itself"}},
+    {kApp + "[build]\nrun = \"x\"\nuser = \"builder\"\n[test]\nrun = \"x\"\n",
+     {"shop.toml:7:1: test.user: is \"auto\" and build.user \"builder\", but all steps work in one "
+      "directory: name the same user in all of them"}},
+    {"repo = \"https://a.example/b\"\n[service.web]\nrun = \"x\"\nuser = "
+     "\"shop\"\n[service.worker]\n"
+     "run = \"y\"\n",
+     {"shop.toml:5:10: service.worker.user: is \"auto\" and service.web.user \"shop\", but all "
+      "processes share the app's shared and writable directories: name the same user in all of "
+      "them"}},
+    {kApp + "user = \"shop\"\n[build]\nrun = \"x\"\nuser = \"shop\"\n",
+     {"shop.toml:7:8: warning: build.user: is who the release runs as, too: what a build executes "
+      "can read the live release's secrets"}},
+};
+
+INSTANTIATE_TEST_SUITE_P(Users, AppMessages, ::testing::ValuesIn(kUsers));
+
+TEST(Users, AreNoneButBelaysOwnWhereItIsNotRoot) {
+    EXPECT_THAT(
+        lines_of(
+            app_of(kApp + "user = \"shop\"\n", server_of("", plain_user()), "shop", plain_user())
+                .complaints),
+        ElementsAre(
+            "shop.toml:4:8: service.user: belay runs as alice and can't become \"shop\": run "
+            "it as root, or write \"auto\""));
+    EXPECT_TRUE(
+        app_of(kApp + "user = \"alice\"\n", server_of("", plain_user()), "shop", plain_user())
+            .config);
+}
+
+TEST(Limits, AreSaidToHaveNoEffectWhereTheMachineHasNone) {
+    auto who = root_user();
+    who.lacking_limits = {"memory", "cpu"};
+    who.why_lacking = "there are no groups; make some";
+    auto said = [&](const std::string& text) {
+        return lines_of(app_of(kApp + text, server_of(), "shop", who).complaints);
+    };
+    EXPECT_THAT(said("limits = { memory = \"1GiB\", processes = 9 }\n"),
+                ElementsAre("shop.toml:4:21: warning: service.limits.memory: has no effect on this "
+                            "machine: there are no groups; make some"));
+    EXPECT_THAT(
+        said("[build]\nrun = \"x\"\nlimits.cpu = 1\n"),
+        ElementsAre("shop.toml:6:14: warning: build.limits.cpu: has no effect on this machine: "
+                    "there are no groups; make some"));
+    EXPECT_THAT(said("[build]\nrun = \"x\"\n"), ::testing::IsEmpty())
+        << "its defaults are nobody's wish";
 }
 
 TEST(Messages, NeverShowWhatMayBeASecret) {

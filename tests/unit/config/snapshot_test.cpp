@@ -150,8 +150,10 @@ std::string text_for(const std::string& path) {
         return kRepo + "[service.web]\nrun = \"a\"\n[service.zeta]\nrun = \"b\"\n";
     if (path == "command")
         return "health.url = \"http://127.0.0.1:1/\"\n" + table_text("command", "run", "\"a\"");
-    if (path == "unit" || path == "unit.name") return kRepo + "[unit]\nname = \"a.service\"\n";
-    if (path == "unit.action") return kRepo + "[unit]\nname = \"a.service\"\naction = \"reload\"\n";
+    const std::string unit =
+        kRepo + "health.url = \"http://127.0.0.1:1/\"\n[unit]\nname = \"a.service\"\n";
+    if (path == "unit" || path == "unit.name") return unit;
+    if (path == "unit.action") return unit + "action = \"reload\"\n";
     if (table == "static") return kRepo + "[static]\nroot = \"dist\"\n";
     return (path == "repo" ? "" : kRepo) + kServiceTexts.at(path) +
            "\n[service]\nrun = \"bin/web\"\n";

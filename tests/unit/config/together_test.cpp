@@ -22,7 +22,7 @@ std::vector<std::string> together(const std::string& blog, const std::string& sh
     std::vector<AppPart> parts;
     for (auto& draft : drafts)
         parts.push_back({draft.reading.get(), &draft.config});
-    check_together(parts, server.config);
+    check_together(parts, server.config, root_user());
     std::vector<std::string> lines;
     for (auto& draft : drafts)
         for (const auto& line : lines_of(finish(std::move(draft), server).complaints))
@@ -53,6 +53,22 @@ TEST(Together, OneAppAtMostAnswersWhereNoOtherDoes) {
                             "[\"shop.example.com\"] or a port of its own"));
     EXPECT_THAT(together("", "listen = [\"127.0.0.1:3000\"]"), IsEmpty());
     EXPECT_THAT(together("", "hosts = [\"a.example\"]"), IsEmpty());
+}
+
+TEST(Together, OneUserBelongsToOneApp) {
+    auto file = [](const std::string& host, const std::string& rest) {
+        return "hosts = [\"" + host + "\"]\n" + rest;
+    };
+    // Also by another name.
+    EXPECT_THAT(
+        together(file("a.example", "[build]\nrun = \"x\"\nuser = \"shop\"\n"),
+                 file("b.example", "[test]\nrun = \"x\"\nuser = \"same-as-shop\"\n")),
+        ElementsAre("shop.toml:8:8: test.user: \"same-as-shop\" is the user of the app blog "
+                    "already: each app needs one of its own, as the same user can read the "
+                    "other's secrets"));
+    EXPECT_THAT(together(file("a.example", "[build]\nrun = \"x\"\nuser = \"shop\"\n"),
+                         file("b.example", "[build]\nrun = \"x\"\nuser = \"builder\"\n")),
+                IsEmpty());
 }
 
 TEST(Together, APortIsBoundOnce) {

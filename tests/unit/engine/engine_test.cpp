@@ -71,6 +71,32 @@ TEST(Engine, DoesNotBelieveAnAnswerFromSomebodyElsesProcess) {
     EXPECT_EQ(world.machine.served(), 1);
 }
 
+TEST(Engine, NamesMemoryWhereTheNewReleaseRunsOutOfItInItsBakeOrBefore) {
+    EngineWorld world;
+    world.start_live();
+    Exit killed;
+    killed.signal = SIGKILL;
+    killed.oom = true;
+    killed.memory_limit = 64 << 20;
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::baking));
+    world.runtime->end(2, killed);
+    auto end = world.end_of(id);
+    EXPECT_EQ(end.state, State::rolled_back);
+    EXPECT_EQ(end.failure.reason, Reason::oom);
+    EXPECT_NE(
+        end.failure.detail.find("web killed by KILL: out of memory, at its limit of 64MiB while"),
+        std::string::npos)
+        << end.failure.detail;
+    id = world.push('c').deployment;
+    ASSERT_TRUE(world.reaches(id, State::verifying));
+    world.runtime->end(3, killed);
+    end = world.end_of(id);
+    EXPECT_EQ(end.state, State::failed);
+    EXPECT_EQ(end.failure.reason, Reason::oom);
+    EXPECT_EQ(world.machine.served(), 1);
+}
+
 TEST(Engine, GoesBackAtOnceWhenTheNewReleaseDiesInItsBake) {
     EngineWorld world;
     world.start_live();

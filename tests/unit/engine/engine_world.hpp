@@ -6,6 +6,7 @@
 #include "fakes/fake_outbox.hpp"
 #include "fakes/fake_store.hpp"
 #include "fakes/fake_timers.hpp"
+#include "fakes/fake_units.hpp"
 
 #include <belay/engine/engine.hpp>
 
@@ -40,6 +41,7 @@ class EngineWorld {
     FakeTimers timers;
     FakeOutbox outbox;
     const ports::ForgeDirectory* status_forges = nullptr;
+    bool separate_users = false;
 
     EngineWorld() { config.apps.push_back(app_config()); }
     ~EngineWorld() { kill(); }
@@ -73,6 +75,7 @@ class EngineWorld {
         runtime = std::make_unique<FakeRuntime>(machine, timers);
         traffic = std::make_unique<FakeTraffic>(machine);
         prober = std::make_unique<FakeProber>(machine);
+        units = std::make_unique<FakeUnits>(machine, timers);
         store = std::make_unique<FakeStore>(disk);
         engine::World world{loop->get_executor(),
                             timers,
@@ -82,10 +85,13 @@ class EngineWorld {
                             *runtime,
                             *traffic,
                             *prober,
+                            *units,
                             config,
                             &outbox,
                             status_forges};
-        engine = engine::make_engine(std::move(world), engine::EngineOptions{}, engine::Hooks{});
+        engine::EngineOptions options;
+        options.separate_users = separate_users;
+        engine = engine::make_engine(std::move(world), std::move(options), engine::Hooks{});
         bool done = false;
         boost::asio::co_spawn(*loop, start_up(), [&done](std::exception_ptr failure) {
             if (failure) std::rethrow_exception(failure);
@@ -184,6 +190,7 @@ class EngineWorld {
     std::unique_ptr<FakeRuntime> runtime;
     std::unique_ptr<FakeTraffic> traffic;
     std::unique_ptr<FakeProber> prober;
+    std::unique_ptr<FakeUnits> units;
     std::unique_ptr<FakeStore> store;
     std::unique_ptr<engine::Engine> engine;
 

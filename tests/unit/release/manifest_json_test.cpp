@@ -17,6 +17,7 @@ domain::Manifest full_manifest() {
     process.env_file = "/s/worker.env";
     process.uid = 52002;
     process.gid = 52003;
+    process.groups = {27, 52002};
     process.limits = {1ull << 33, 1.5, 64};
     process.overlap = false;
     process.stop_signal = "INT";
@@ -39,7 +40,8 @@ domain::Manifest full_manifest() {
     manifest.bytes = 1'000'000'000'000;
     manifest.files = 20'000;
     manifest.processes = {process, process};
-    manifest.command = domain::CommandPlan{{"make", "install"}, 52002, 52003, Millis{4321}};
+    manifest.command = domain::CommandPlan{{"make", "install"}, 52002, 52003, {27}, Millis{4321}};
+    manifest.unit = domain::UnitPlan{"shop.service", "reload", 52002, 52003};
     manifest.secrets = {"TOKEN"};
     manifest.health.type = "http";
     manifest.health.path = "/up";
@@ -119,6 +121,21 @@ TEST(ManifestJson, IsNotForAnOlderBelayWhereThereAreNoProcesses) {
     EXPECT_EQ(manifest.needed_schema(), 1);
     manifest.command.emplace();
     EXPECT_EQ(manifest.needed_schema(), 2);
+    manifest.command.reset();
+    manifest.unit.emplace();
+    EXPECT_EQ(manifest.needed_schema(), 3);
+}
+
+// It would start the app without the group by which it may read its release.
+TEST(ManifestJson, IsNotForAnOlderBelayWhereItsUserHasGroups) {
+    domain::Manifest manifest;
+    manifest.processes.emplace_back();
+    EXPECT_EQ(manifest.needed_schema(), 1);
+    manifest.processes.back().groups = {52002};
+    EXPECT_EQ(manifest.needed_schema(), 4);
+    auto back = decode_manifest(encode(manifest));
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ(back->processes.at(0).groups, std::vector<int>{52002});
 }
 
 // It would start them a second time beside those that the machine started.

@@ -8,6 +8,8 @@ namespace {
 WorkerJob full_job() {
     WorkerJob worker;
     worker.shim = "/libexec/belay-shim";
+    worker.group = {"/sys/fs/cgroup/a b", "/sys/fs/cgroup/memory/x"};
+    worker.limit_user = true;
     auto& job = worker.job;
     job.app = "shop";
     job.name = "build-2";
@@ -39,6 +41,8 @@ TEST(StageCodec, KeepsAJobByteForByte) {
     EXPECT_EQ(back->job.groups, sent.job.groups);
     EXPECT_EQ(back->job.log_cap, sent.job.log_cap);
     EXPECT_EQ(back->shim, sent.shim);
+    EXPECT_EQ(back->group, sent.group);
+    EXPECT_EQ(back->limit_user, sent.limit_user);
 }
 
 TEST(StageCodec, RefusesATornJobWithoutTellingWhatItHolds) {

@@ -36,6 +36,11 @@ TEST(Exit, IsToldInWords) {
     EXPECT_EQ(describe(exit), "exited with code 3");
     exit.signal = SIGKILL;
     EXPECT_EQ(describe(exit), "killed by KILL");
+    exit.oom = true;
+    EXPECT_EQ(describe(exit), "killed by KILL: out of memory");
+    exit.memory_limit = 64 << 20;
+    EXPECT_EQ(describe(exit), "killed by KILL: out of memory, at its limit of 64MiB");
+    exit.oom = false;
     exit.known = false;
     EXPECT_EQ(describe(exit), "ended, but how is unknown");
     EXPECT_FALSE(exit.success());
