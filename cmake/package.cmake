@@ -2,6 +2,7 @@
 install(FILES config/belay.toml config/known_hosts DESTINATION ${CMAKE_INSTALL_DATADIR}/belay)
 install(FILES README.md CHANGELOG.md docs/commands.md docs/configuration.md docs/metrics.md docs/operations.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES config/belay.toml config/apps/example.toml config/prometheus-rules.yml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+install(PROGRAMS packaging/first-configuration DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/belay)
 install(FILES packaging/sysusers.d/belay.conf DESTINATION lib/sysusers.d)
 install(FILES packaging/tmpfiles.d/belay.conf DESTINATION lib/tmpfiles.d)
 

@@ -189,7 +189,7 @@ bake = "1500ms"
 
 
 class Machine:
-    def __init__(self, folder, uids=None, server="", extra_environment=None):
+    def __init__(self, folder, server="", extra_environment=None):
         self.folder = folder
         os.chmod(folder, 0o755)
         self.config = os.path.join(folder, "etc/belay.toml")
@@ -202,6 +202,8 @@ class Machine:
         self.judges = []
         os.makedirs(os.path.join(folder, "etc/apps"))
         os.makedirs(os.path.join(folder, "etc/secrets"), mode=0o700)
+        # Of its own: whoever ends an app's build kills all that runs as its uid, and so would one Belay another's.
+        uids = 52000 + (os.getpid() % 80) * 100
         base = 21000 + (os.getpid() % 80) * 100
         with open(self.config, "w") as file:
             file.write(f'''[server]
@@ -212,6 +214,7 @@ group = ""
 state = "{self.state}"
 [limits]
 disk_reserve = "1MiB"
+uids = "{uids}-{uids + 99}"
 ports = "{base}-{base + 99}"
 [git]
 allow = ["https", "ssh", "git", "http", "file"]

@@ -71,7 +71,7 @@ class Container:
             if check:
                 raise
             return subprocess.CompletedProcess(command, 255, "", "not running")
-        done = subprocess.run([*enter, "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8",
+        done = subprocess.run([*enter, "/usr/bin/env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8",
                                *words, *command], capture_output=True, text=True, input=stdin, timeout=timeout)
         if check and done.returncode != 0:
             raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}\n{self.log()}")

@@ -23,13 +23,15 @@ NEW = os.environ["BELAY_NEW_PACKAGE"]  # the same of a later version
 ENDS = ("healthy", "failed", "rolled_back", "canceled", "superseded")
 
 
-class Server(unittest.TestCase):
+class OnServer(unittest.TestCase):
+    """A booted Debian, and what is done on it and around it."""
+    archive = ARCHIVE
     traffic = ""  # what the next app's file says of it
 
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="belay-system-")
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.box = Container(ARCHIVE, self.folder)
+        self.box = Container(self.archive, self.folder)
         self.addCleanup(self.box.close)
         os.makedirs(os.path.join(self.folder, "forge"))
         self.repository = Repository(os.path.join(self.folder, "forge"))
@@ -186,15 +188,20 @@ stop_timeout = "5s"
         self.assertEqual(box.run("stat", "-c", "%a %U", "/etc/belay/secrets").stdout.strip(), "700 root")
         self.assertIn("\ngithub.com ssh-ed25519 ", box.run("cat", "/etc/belay/known_hosts").stdout)
         self.assertIn('listen          = [":80"]', box.run("cat", "/etc/belay/belay.toml").stdout)
+        self.first_deployment()
+
+    def first_deployment(self):
         self.url = self.serve_http()
         self.repository.commit("r1")
         self.repository.push()
         for command in self.documented("First deployment"):
             self.type(command)
         first = self.wait_end(wait_for("the first deployment", self.newest)["id"])
-        self.assertEqual(first["state"], "healthy", json.dumps(first, indent=1) + box.log())
+        self.assertEqual(first["state"], "healthy", json.dumps(first, indent=1) + self.box.log())
         self.assertEqual(self.served(), "r1")
 
+
+class Server(OnServer):
     def test_from_an_empty_machine_to_purge(self):
         box = self.box
         self.set_up()

@@ -2,6 +2,7 @@
 // before it returns.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <list>
 #include <memory>
@@ -56,10 +57,17 @@ class Cancel {
         }
         auto place = shared_->callbacks.insert(shared_->callbacks.end(), std::move(callback));
         return Subscription([weak = std::weak_ptr(shared_), place] {
-            // Emptied, not erased: request() may be walking the list.
-            if (auto shared = weak.lock()) *place = nullptr;
+            auto shared = weak.lock();
+            if (!shared) return;
+            // From request() on only emptied, as it may be walking the list.
+            if (shared->requested)
+                *place = nullptr;
+            else
+                shared->callbacks.erase(place);
         });
     }
+    // Those that would be called now; what a long life gathers is seen by it.
+    std::size_t registrations() const { return shared_->callbacks.size(); }
 
   private:
     struct Shared {

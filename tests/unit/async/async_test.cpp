@@ -91,6 +91,29 @@ TEST(Cancel, ToleratesACallbackThatEndsAnother) {
     EXPECT_EQ(calls, 1);
 }
 
+Task<void> wait_again_and_again(Timers& timers, Event& never, Cancel life, int& waits) {
+    for (int i = 0; i < 50; ++i) {
+        co_await timers.wait(never, Millis{0}, life);
+        ++waits;
+        co_await timers.sleep(Millis{0}, life);
+        ++waits;
+    }
+}
+
+// One that lives as long as the daemon is waited with at each look at each app's health.
+TEST(Cancel, KeepsNothingOfTheWaitsThatItOutlived) {
+    Loop loop;
+    Cancel life;
+    Event never;
+    int waits = 0;
+    loop.group.spawn("waits", wait_again_and_again(*loop.timers, never, life, waits));
+    loop.context.run();
+    EXPECT_EQ(waits, 100);
+    EXPECT_EQ(life.registrations(), 0u);
+    auto kept = life.on_request([] {});
+    EXPECT_EQ(life.registrations(), 1u);
+}
+
 std::thread::id this_thread() {
     return std::this_thread::get_id();
 }
