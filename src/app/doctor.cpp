@@ -174,7 +174,8 @@ Findings ports(const Examined& it) {
 
 Findings app_units(const Examined& it) {
     std::vector<domain::AppConfig> apps;
-    for (auto& app : config::make_source(it.config_path)->load().apps)
+    auto source = config::make_source(it.config_path, surroundings_of_daemon(it.server.state));
+    for (auto& app : source->load().apps)
         if (app.config) apps.push_back(std::move(*app.config));
     return unit_findings(apps, it.server.state);
 }
