@@ -228,7 +228,8 @@ Findings limits(const Examined& it) {
 }
 
 // In the order in which they are shown.
-constexpr std::array kChecks{configuration, daemon, units, bus, app_units, ports, limits, secrets, host_keys};
+constexpr std::array kChecks{configuration, daemon, units,   bus,      app_units,
+                             ports,         limits, secrets, host_keys};
 
 const char* word(Level level) {
     return level == Level::good ? "ok" : level == Level::warning ? "warning" : "error";
