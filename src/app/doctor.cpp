@@ -174,7 +174,8 @@ Findings ports(const Examined& it) {
 
 Findings app_units(const Examined& it) {
     std::vector<domain::AppConfig> apps;
-    for (auto& app : config::make_source(it.config_path)->load().apps)
+    auto source = config::make_source(it.config_path, surroundings_of_daemon(it.server.state));
+    for (auto& app : source->load().apps)
         if (app.config) apps.push_back(std::move(*app.config));
     return unit_findings(apps, it.server.state);
 }
@@ -227,7 +228,8 @@ Findings limits(const Examined& it) {
 }
 
 // In the order in which they are shown.
-constexpr std::array kChecks{configuration, daemon, units, bus, app_units, ports, limits, secrets, host_keys};
+constexpr std::array kChecks{configuration, daemon, units,   bus,      app_units,
+                             ports,         limits, secrets, host_keys};
 
 const char* word(Level level) {
     return level == Level::good ? "ok" : level == Level::warning ? "warning" : "error";

@@ -13,7 +13,8 @@ sys::GroupPlace group_place(const std::string& state, const config::Surroundings
     auto base = surroundings.variable("BELAY_CGROUP");
     std::error_code failure;
     if (base.empty() && surroundings.root() && fs::exists("/run/systemd/system", failure) &&
-        fs::exists("/lib/systemd/system/belay-groups.service", failure))
+        (fs::exists("/lib/systemd/system/belay-groups.service", failure) ||
+         fs::exists("/etc/systemd/system/belay-groups.service", failure)))
         base = "/system.slice/belay-groups.service";
     return {state, base};
 }

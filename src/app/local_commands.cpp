@@ -36,15 +36,14 @@ std::string config_path_of(const std::string& config) {
 std::vector<ports::Complaint> unit_complaints(const std::string& path,
                                               const std::vector<std::string>& files) {
     auto loaded = config::make_source(path)->load();
-    auto apps = std::move(loaded.apps);
-    if (!files.empty()) {
-        apps.clear();
-        for (const auto& file : files)
-            apps.push_back(config::load_app_file(path, file));
-    }
     const auto server = loaded.server
                             ? *loaded.server
                             : config::default_server(config::current_surroundings(), path);
+    const auto daemon = surroundings_of_daemon(server.state);
+    std::vector<ports::AppFile> apps;
+    for (const auto& file : files)
+        apps.push_back(config::load_app_file(path, file, daemon));
+    if (files.empty()) apps = config::make_source(path, daemon)->load().apps;
     std::vector<ports::Complaint> complaints;
     for (const auto& app : apps) {
         if (!app.config) continue;

@@ -73,6 +73,13 @@ Finding finding_of(Question& systemd, const domain::AppConfig& app, const std::s
 
 }  // namespace
 
+config::Surroundings surroundings_of_daemon(const std::string& state) {
+    auto surroundings = config::current_surroundings();
+    struct stat found{};
+    if (surroundings.root() && ::stat(state.c_str(), &found) == 0) surroundings.uid = found.st_uid;
+    return surroundings;
+}
+
 std::vector<Finding> unit_findings(const std::vector<domain::AppConfig>& apps,
                                    const std::string& state) {
     std::vector<Finding> all;

@@ -87,8 +87,11 @@ Task<domain::Event> Deployer::act_on_unit(RunSetPtr set, std::string stage_name)
             failed(acted.error().code == Errc::timeout ? Reason::deadline : Reason::start_failed,
                    acted.error().message);
         // How its program ended, if that is why.
-        auto state = co_await world().units.state(plan.name);
-        auto end = state ? domain::compare(plan.name, {}, *state) : domain::UnitChange{};
+        domain::UnitChange end;
+        if (acted.error().code == Errc::conflict) {
+            auto state = co_await world().units.state(plan.name);
+            if (state) end = domain::compare(plan.name, {}, *state);
+        }
         if (end.ended()) {
             if (end.failure.reason == Reason::oom) event.failure.reason = Reason::oom;
             event.failure.detail += ": " + with_hint(end.failure, app_.name, plan).detail;

@@ -142,7 +142,7 @@ Task<Result<domain::UnitState>> SystemUnits::state(std::string name) {
 Task<Result<void>> SystemUnits::prepare(std::string name) {
     if (auto there = reachable(); !there) co_return there.error();
     auto reset = co_await units_.reset_failed(name);
-    // What is not in memory has not failed.
+    // One that does not run may not be in memory: then only act() tells whether it is allowed.
     if (reset || reset.error().code == Errc::not_found) co_return Result<void>{};
     co_return explained(name, "restart", reset.error());
 }

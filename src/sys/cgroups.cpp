@@ -147,6 +147,8 @@ class Search {
         // Begun anew by execve(2) from the group that we moved into.
         if (place_.base.empty() && base.ends_with("/" + name_ + kLeaf))
             base.resize(base.rfind('/'));
+        // systemd takes away what is empty, though its unit is active.
+        if (!place_.base.empty() && to_stay_) ::mkdir(base.c_str(), 0755);
         GroupTree tree{base + "/" + name_, hierarchy.unified, false, false, false};
         const bool made = ::mkdir(tree.parent.c_str(), 0755) == 0 || errno == EEXIST;
         if (!made || ::access(tree.parent.c_str(), W_OK) != 0) {

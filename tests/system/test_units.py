@@ -80,10 +80,10 @@ bake = "3s"
 
 class Units(test_server.OnServer):
     port = 9000
-    current = "/var/lib/belay/releases/store/current"
+    current = "/var/lib/belay/releases/shop/current"
 
     def write_app(self, action="restart", unit="store.service"):
-        self.box.write("/etc/belay/apps/store.toml", APP % (self.url, "/etc/belay/secrets/TOKEN", unit, action, self.port))
+        self.box.write("/etc/belay/apps/shop.toml", APP % (self.url, "/etc/belay/secrets/TOKEN", unit, action, self.port))
 
     def set_up_unit(self):
         """The operator's service is there, but nothing that it could run."""
@@ -94,7 +94,7 @@ class Units(test_server.OnServer):
         box.run("useradd", "--system", "keeper")
         box.write("/usr/lib/systemd/system/store.service", UNIT % ("keeper", self.port, self.current))
         box.run("systemctl", "enable", "store.service")
-        box.write("/etc/belay/secrets/store.hook", "a" * 40 + "\n", 0o600)
+        box.write("/etc/belay/secrets/shop.hook", "a" * 40 + "\n", 0o600)
         box.write("/etc/belay/secrets/TOKEN", "hunter2-hunter2\n", 0o600)
         self.url = self.serve_http()
         self.repository.write("server.py", SERVER)
@@ -104,21 +104,21 @@ class Units(test_server.OnServer):
 
     def let_in(self):
         """docs/operations.md: the group that may read the app's releases."""
-        group = self.box.run("stat", "-c", "%g", "/var/lib/belay/releases/store").stdout.strip()
-        self.box.run("groupadd", "--gid", group, "belay-store")
-        self.box.write("/etc/systemd/system/store.service.d/belay.conf", "[Service]\nSupplementaryGroups=belay-store\n")
+        group = self.box.run("stat", "-c", "%g", "/var/lib/belay/releases/shop").stdout.strip()
+        self.box.run("groupadd", "--gid", group, "belay-shop")
+        self.box.write("/etc/systemd/system/store.service.d/belay.conf", "[Service]\nSupplementaryGroups=belay-shop\n")
         self.box.run("systemctl", "daemon-reload")
         return group
 
     def set_up_live(self):
         self.set_up_unit()
         self.belay("reload")
-        first = self.wait_end(wait_for("the first deployment", lambda: self.newest("store"))["id"])
+        first = self.wait_end(wait_for("the first deployment", lambda: self.newest())["id"])
         group = self.let_in()
         self.assertEqual((first["state"], first["exit_code"]), ("failed", 200), json.dumps(first, indent=1))
-        self.assertIn(f"groupadd --gid {group} belay-store, and SupplementaryGroups=belay-store in store.service", first["detail"])
+        self.assertIn(f"groupadd --gid {group} belay-shop, and SupplementaryGroups=belay-shop in store.service", first["detail"])
         self.assertFalse(os.path.lexists(self.box.root + self.current))
-        again = self.wait_end(self.json("deploy", "store", "--force")["deployment"])
+        again = self.wait_end(self.json("deploy", "shop", "--force")["deployment"])
         self.assertEqual(again["state"], "healthy", json.dumps(again, indent=1) + self.box.log())
         self.is_live("r1")
 
@@ -132,14 +132,14 @@ class Units(test_server.OnServer):
         number = os.readlink(self.box.root + self.current)
         with open(self.box.root + os.path.join(os.path.dirname(self.current), number, "RELEASE")) as file:
             self.assertEqual(file.read().strip(), release)
-        status = self.json("status", "store")
+        status = self.json("status", "shop")
         self.assertEqual((str(status["live"]["release"]), status["state"]), (number, "live"), json.dumps(status, indent=1))
         self.assertEqual(self.unit("store", "ActiveState"), "active")
 
     def deliver(self, release, mode="ok", **files):
         commit = self.repository.commit(release, mode, **files)
         self.repository.push()
-        return self.tell("store", release, commit)
+        return self.tell("shop", release, commit)
 
     def reaches(self, identity, state):
         return wait_for(f"{identity} to be {state}", lambda: self.json("show", identity)["state"] == state)
@@ -162,7 +162,7 @@ class Units(test_server.OnServer):
                 self.assertEqual((bad["state"], bad["reason"], bad["stage"], bad["exit_code"]), ("rolled_back", reason, stage, code),
                                  json.dumps(bad, indent=1))
                 if mode.startswith("dies"):
-                    self.assertIn("out of cheese", json.dumps(bad["stages"]))
+                    self.assertIn("out of cheese", json.dumps(bad["log_tail"]))
                 self.assertNotIn("hunter2", json.dumps(bad))
                 self.is_live("r2")
         with self.subTest("what the operator does meanwhile is no fault of the release"):
@@ -178,17 +178,17 @@ class Units(test_server.OnServer):
             self.assertEqual((stopped["state"], stopped["reason"]), ("rolled_back", "exited"), json.dumps(stopped, indent=1))
             self.is_live("r3")
         with self.subTest("by hand"):
-            self.belay("restart", "store", "--wait")
+            self.belay("restart", "shop", "--wait")
             self.is_live("r3")
-            self.belay("rollback", "store", "--no-hold", "--wait")
+            self.belay("rollback", "shop", "--no-hold", "--wait")
             self.is_live("r2")
-            refused = self.belay("stop", "store", check=False)
+            refused = self.belay("stop", "shop", check=False)
             self.assertEqual(refused.returncode, 1)
             self.assertIn("systemctl stop store.service", refused.stderr)
         with self.subTest("one that can't be acted on is not touched"):
             box.run("systemctl", "mask", "store.service")
             said = self.belay("check").stdout
-            self.assertIn("store.toml: warning: ", said)
+            self.assertIn("shop.toml: warning: ", said)
             self.assertIn("is masked", said)
             self.assertEqual(self.belay("doctor", check=False).returncode, 1)
             masked = self.push("r5")
@@ -245,14 +245,14 @@ class Units(test_server.OnServer):
         self.set_up_live()
         self.assertEqual(self.push("r2")["state"], "healthy")
         self.served()
-        wait_for("its line", lambda: "asked for /" in self.belay("logs", "store").stdout)
-        text = self.belay("logs", "store").stdout
+        wait_for("its line", lambda: "asked for /" in self.belay("logs", "shop").stdout)
+        text = self.belay("logs", "shop").stdout
         self.assertIn("r2 is here with ***\n", text)
         self.assertNotIn("hunter2", text)
         self.assertNotIn("r1 is here", text)
         self.assertIn("Started ", text)  # what systemd says of it
         now = self.box.run("date", "-u", "+%Y-%m-%dT%H:%M:%SZ").stdout.strip()
-        follower = subprocess.Popen([*self.box.enter(), "belay", "logs", "store", "-f"], stdout=subprocess.PIPE, text=True)
+        follower = subprocess.Popen([*self.box.enter(), "belay", "logs", "shop", "-f"], stdout=subprocess.PIPE, text=True)
         self.addCleanup(follower.stdout.close)
         self.addCleanup(follower.wait)
         self.addCleanup(follower.kill)
@@ -263,14 +263,14 @@ class Units(test_server.OnServer):
         comes("r2 is here with ***")
         self.box.run("curl", "-sS", "-m", "5", f"http://127.0.0.1:{self.port}/once")
         comes("asked for /once")
-        since = self.belay("logs", "store", "--since", now).stdout
+        since = self.belay("logs", "shop", "--since", now).stdout
         self.assertIn("asked for /once", since)
         self.assertNotIn("r2 is here", since)
-        self.assertNotEqual(self.belay("logs", "store", "--process", "web", check=False).returncode, 0)
+        self.assertNotEqual(self.belay("logs", "shop", "--process", "web", check=False).returncode, 0)
 
     def test_a_daemon_that_is_not_root_is_let_at_one_unit(self):
         """belay unit allow: a rule of polkit for one user and one unit."""
-        box, self.current = self.box, "/home/ada/state/releases/store/current"
+        box, self.current = self.box, "/home/ada/state/releases/shop/current"
         self.install(test_server.OLD)
         box.run("systemctl", "disable", "--now", "belay", "belay-proxy.socket", "belay-proxy.service")
         box.run("useradd", "--create-home", "--groups", "systemd-journal", "ada")
@@ -287,8 +287,8 @@ class Units(test_server.OnServer):
         box.write(config, '[paths]\nstate = "/home/ada/state"\n[server]\nlisten = "127.0.0.1:8090"\nsocket = "/home/ada/belay.sock"\n'
                   '[git]\nallow = ["http"]\n[limits]\ndisk_reserve = "16MiB"\n[proxy]\nlisten = []\n')
         box.write("/home/ada/etc/secrets/TOKEN", "hunter2-hunter2\n", 0o600)
-        box.write("/home/ada/etc/secrets/store.hook", "a" * 40 + "\n", 0o600)
-        box.write("/home/ada/etc/apps/store.toml", APP % (self.url, "/home/ada/etc/secrets/TOKEN", "store.service", "restart", self.port))
+        box.write("/home/ada/etc/secrets/shop.hook", "a" * 40 + "\n", 0o600)
+        box.write("/home/ada/etc/apps/shop.toml", APP % (self.url, "/home/ada/etc/secrets/TOKEN", "store.service", "restart", self.port))
         box.run("chmod", "700", "/home/ada/etc/secrets")
         box.run("chown", "-R", "ada:", "/home/ada")
         box.run("systemd-run", "--unit=adas-belay", "--uid=ada", "--property=KillMode=process", "belay", "serve", "--config", config)
@@ -297,7 +297,7 @@ class Units(test_server.OnServer):
             return box.run("runuser", "-u", "ada", "--", "belay", *words, "--config", config, check=check)
 
         def ended():
-            done = ada("history", "store", "--json", check=False)
+            done = ada("history", "shop", "--json", check=False)
             items = json.loads(done.stdout)["items"] if done.returncode == 0 else []
             return items[0] if items and items[0]["state"] in test_server.ENDS else None
 
@@ -306,7 +306,7 @@ class Units(test_server.OnServer):
                            "org.freedesktop.systemd1.Manager", "RestartUnit", "ss", unit, "replace", check=False).returncode == 0
 
         first = wait_for("the first deployment", ended, 60)
-        self.assertEqual((first["state"], first["reason"]), ("failed", "config_invalid"), json.dumps(first, indent=1))
+        self.assertEqual((first["state"], first["reason"]), ("failed", "start_failed"), json.dumps(first, indent=1))
         cure = first["detail"].split("as root, ")[1]
         self.assertEqual(cure, "belay unit allow store.service --user ada")
         self.assertIn(f"cure: {cure}", self.belay("doctor", "--config", config, check=False).stdout)
@@ -316,16 +316,21 @@ class Units(test_server.OnServer):
         self.assertIn("from now on", self.belay("unit", "allow", "store.service", "--config", config).stdout)
         self.assertIn("already", self.box.run(*cure.split()).stdout)
         wait_for("polkit to read its rules", lambda: may("ada", "store.service"))
-        again = json.loads(ada("deploy", "store", "--force", "--json", "--wait", check=False).stdout)
+        again = json.loads(ada("deploy", "shop", "--force", "--json", "--wait", check=False).stdout)
         self.assertEqual(again["state"], "healthy", json.dumps(again, indent=1))
         self.assertEqual(self.served(), "r1")
-        log = ada("logs", "store", check=False)
+        log = ada("logs", "shop", check=False)
         self.assertIn("r1 is here with ***", log.stdout + log.stderr)
 
         self.assertFalse(may("ada", "other.service"), "one unit")
         self.assertFalse(may("eve", "store.service"), "one user")
         self.belay("unit", "deny", "store.service")
         wait_for("polkit to read its rules", lambda: not may("ada", "store.service"))
+        commit = self.repository.commit("r2")
+        self.repository.push()
+        refused = json.loads(ada("deploy", "shop", "--commit", commit, "--json", "--wait", check=False).stdout)
+        self.assertEqual((refused["state"], refused["reason"], refused["stage"]), ("failed", "config_invalid", "sealing"), json.dumps(refused, indent=1))
+        self.assertEqual(self.served(), "r1")  # nothing was touched
 
 
 if __name__ == "__main__":

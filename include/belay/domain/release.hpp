@@ -190,8 +190,11 @@ struct Manifest {
                            [](const ProcessPlan& plan) { return plan.runtime == "systemd"; });
     }
     // The lowest schema that can carry it: a Belay that does not know of groups, of releases
-    // without processes, or of processes that it finds running after a boot, has to leave them alone.
-    int needed_schema() const { return in_units() ? 5 : has_groups() ? 4 : unit ? 3 : command ? 2 : 1; }
+    // without processes, or of processes that it finds running after a boot, has to leave them
+    // alone.
+    int needed_schema() const {
+        return in_units() ? 5 : has_groups() ? 4 : unit ? 3 : command ? 2 : 1;
+    }
     bool operator==(const Manifest&) const = default;
 };
 

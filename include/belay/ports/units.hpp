@@ -39,7 +39,7 @@ class Units {
 
     // Forgets that it failed and how often it was started, so that it can be started again at once.
     // Errc::forbidden: the daemon's user may not act on it, with the cure. Changes nothing else, so
-    // it tells beforehand whether act() is allowed.
+    // it tells beforehand whether act() is allowed; of one that does not run it may not know that.
     virtual Task<Result<void>> prepare(std::string name) = 0;
 
     // "restart" or "reload"; one that does not run is started in either case. Returns when systemd

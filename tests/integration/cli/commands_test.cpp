@@ -276,7 +276,7 @@ TEST(Locals, AreGivenWhatTheCommandLineSays) {
     EXPECT_EQ(allowed.code, kDone);
     EXPECT_EQ(allowed.out, "ada may act on it\n");
     EXPECT_THAT(belay({"unit", "allow", "shop.service", "--json"}).out,
-                HasSubstr("\"file\": \"/rules/one\""));
+                HasSubstr("\"file\":\"/rules/one\""));
     EXPECT_EQ(belay({"unit", "deny", "shop.service", "--config", "/c"}).code, kNotAllowed);
     EXPECT_EQ(belay({"unit", "allow", "a.service", "--user", "nobody-here"}).code, kNoSuchThing);
     EXPECT_EQ(belay({"unit", "allow"}).code, kUsage);

@@ -25,7 +25,12 @@ class Streams : public HttpTest {
         });
     }
     engine::LogSource source(const std::string& name, bool live, std::vector<Secret> mask = {}) {
-        return engine::LogSource{directory_ + "/" + name, name, live, std::move(mask), {}};
+        engine::LogSource log;
+        log.path = directory_ + "/" + name;
+        log.name = name;
+        log.live = live;
+        log.mask = std::move(mask);
+        return log;
     }
     void lay_out(domain::State state, bool live) {
         auto& deployment = api_.deployment_views[12].deployment;

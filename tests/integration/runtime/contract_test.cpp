@@ -22,10 +22,6 @@ using test::eventually;
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 
-Task<Result<void>> refuse_to_go(const RunInfo&) {
-    co_return Error{Errc::disk_full, "no row"};
-}
-
 class RuntimeContract : public ::testing::TestWithParam<const char*> {
   protected:
     void SetUp() override {

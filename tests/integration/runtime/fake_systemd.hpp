@@ -84,8 +84,7 @@ class FakeSystemd {
         while (!over_) {
             while (::sd_bus_process(bus_, nullptr) > 0) {
             }
-            if (std::lock_guard lock(mutex_); changed_) {
-                changed_ = false;
+            if (changed_.exchange(false)) {
                 ::sd_bus_emit_properties_changed(bus_, kUnitPath, "org.freedesktop.systemd1.Unit",
                                                  "ActiveState", nullptr);
                 ::sd_bus_flush(bus_);
@@ -155,7 +154,7 @@ class FakeSystemd {
     std::atomic<bool> over_ = false;
     std::uint32_t jobs_ = 0;
     mutable std::mutex mutex_;
-    bool changed_ = false;
+    std::atomic<bool> changed_ = false;
     Unit unit_;
     std::string job_result_ = "done";
     std::string refusal_;

@@ -34,6 +34,10 @@ inline bool is_dead(pid_t pid) {
     return !sys::start_time(pid).has_value();
 }
 
+inline Task<Result<void>> refuse_to_go(const ports::RunInfo&) {
+    co_return Error{Errc::disk_full, "no row"};
+}
+
 inline bool systemd_can_be_tried() {
     return sys::systemd_is_running() && ::geteuid() == 0;
 }
