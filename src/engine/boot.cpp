@@ -76,7 +76,8 @@ Task<void> EngineCore::boot_app(domain::LiveManifest manifest) {
             co_return;
         }
     }
-    // A boot, or all was killed. What was proven healthy comes up, not what was still being watched.
+    // A boot, or all was killed. What was proven healthy comes up, not what was still being
+    // watched.
     auto chosen = manifest.stable ? manifest.stable : manifest.live;
     if (!chosen) co_return;
     app.booted = true;
