@@ -69,21 +69,25 @@ Task<void> EngineCore::boot_app(domain::LiveManifest manifest) {
         auto set = services_.fleet.adopt(*manifest.live, Age::named);
         bool any = std::any_of(set->members.begin(), set->members.end(),
                                [](const Member& member) { return member.started; });
-        if (any) {
+        // What the machine started is proven, but need not be where users were last sent to.
+        if (any && !services_.fleet.booted(*set)) {
             app.live = set;
-            // The machine started it, and nothing else of the app.
-            app.booted = services_.fleet.booted(*set);
             co_await revive_live(app);
             co_return;
         }
     }
-    // Nothing of it runs: a boot, or all was killed. What was proven healthy comes up, not what was
-    // still being watched.
+    // A boot, or all was killed. What was proven healthy comes up, not what was still being
+    // watched.
     auto chosen = manifest.stable ? manifest.stable : manifest.live;
     if (!chosen) co_return;
     app.booted = true;
-    auto intact =
-        co_await services_.world.releases.verify(app.name, chosen->number, ports::Check::quick);
+    const auto running = services_.fleet.adopt(*chosen, Age::named);
+    const bool runs = std::any_of(running->members.begin(), running->members.end(),
+                                  [](const Member& member) { return member.started; });
+    Result<void> intact;
+    if (!runs)
+        intact =
+            co_await services_.world.releases.verify(app.name, chosen->number, ports::Check::quick);
     if (!intact) {
         damaged_[app.name] = intact.error().message;
         log::error("the stable release is not started",
