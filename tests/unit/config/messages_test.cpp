@@ -633,7 +633,7 @@ const std::vector<Case> kUsers{
     {"repo = \"https://a.example/b\"\n[service.web]\nrun = \"x\"\nuser = "
      "\"shop\"\n[service.worker]\n"
      "run = \"y\"\n",
-     {"shop.toml:5:10: service.worker.user: is \"auto\" and service.web.user \"shop\", but all "
+     {"shop.toml:5:1: service.worker.user: is \"auto\" and service.web.user \"shop\", but all "
       "processes share the app's shared and writable directories: name the same user in all of "
       "them"}},
     {kApp + "user = \"shop\"\n[build]\nrun = \"x\"\nuser = \"shop\"\n",

@@ -160,10 +160,12 @@ std::string text_for(const std::string& path) {
 }
 
 TEST(Snapshot, EveryKeyGoesInAndComesBack) {
+    auto who = root_user();
+    who.systemd = true;
     auto server = server_of("[notify.ops]\ntype = \"slack\"\n");
     auto plain = app_of(kRepo + "[service]\nrun = \"bin/web\"\n", server).config.value();
     for (const auto& path : key_paths(app_key_infos())) {
-        auto file = app_of(text_for(path), server);
+        auto file = app_of(text_for(path), server, "shop", who);
         ASSERT_TRUE(file.config) << path << ": " << file.complaints[0].to_string();
         EXPECT_FALSE(*file.config == plain) << path << " changes nothing";
         auto json = encode(*file.config);

@@ -144,7 +144,7 @@ TEST(ManifestJson, IsNotForAnOlderBelayWhereSystemdKeepsAProcess) {
     manifest.processes.resize(2);
     EXPECT_EQ(manifest.needed_schema(), 1);
     manifest.processes[1].runtime = "systemd";
-    EXPECT_EQ(manifest.needed_schema(), 3);
+    EXPECT_EQ(manifest.needed_schema(), 5);
 }
 
 TEST(ManifestJson, RefusesATornFileAndWrongTypes) {
