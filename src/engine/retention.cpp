@@ -94,10 +94,11 @@ Task<void> EngineCore::housekeeping() {
             if (services_.hooks.prune_logs)
                 services_.hooks.prune_logs(
                     name, app->config ? app->config->keep.logs : domain::Keep{}.logs);
-        Millis keep = domain::Keep{}.logs;
+        // As long as any app wants its logs.
+        Millis keep{0};
         for (const auto& [name, app] : apps_)
-            if (app->config) keep = std::max(keep, app->config->keep.logs);
-        co_await prune_history(keep);
+            keep = std::max(keep, app->config ? app->config->keep.logs : domain::Keep{}.logs);
+        co_await prune_history(apps_.empty() ? domain::Keep{}.logs : keep);
     }
 }
 

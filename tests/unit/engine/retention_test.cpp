@@ -146,5 +146,25 @@ TEST(Housekeeping, AnAppThatIsBusyWhenItIsLookedAtIsCleanedUpAfterItsDeployment)
         << world.machine.manifests.size();
 }
 
+// What no app asks for is not kept for the default's thirty days.
+TEST(Retention, HistoryGoesWithTheLongestKeepOfLogsOfAnyApp) {
+    for (auto [keep, stays] : {std::pair{Millis{3'600'000}, false}, {Millis{10'800'000}, true}}) {
+        test::EngineWorld world;
+        auto blog = world.config.apps[0];
+        blog.name = "blog";
+        blog.keep.logs = Millis{60'000};
+        world.config.apps[0].keep.logs = keep;
+        world.config.apps.push_back(blog);
+        domain::AuditEntry old;
+        old.id = 1;
+        old.at = world.timers.now() - Millis{7'200'000};
+        world.disk->audit[1] = old;
+        world.start();
+        const bool gone =
+            world.run_until([&] { return world.disk->audit.empty(); }, Millis{900'000});
+        EXPECT_NE(gone, stays) << keep.count();
+    }
+}
+
 }  // namespace
 }  // namespace belay::engine
