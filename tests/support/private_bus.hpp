@@ -8,6 +8,8 @@
 #include <fstream>
 #include <spawn.h>
 #include <string>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,7 +54,7 @@ class PrivateBus {
                         nullptr};
         if (::posix_spawn(&daemon_, "/usr/bin/dbus-daemon", nullptr, nullptr, argv, environ) != 0)
             return false;
-        return eventually([this] { return ::access(socket().c_str(), F_OK) == 0; });
+        return eventually([this] { return answers(); });
     }
     void stop() {
         if (daemon_ == 0) return;
@@ -63,6 +65,18 @@ class PrivateBus {
     }
 
   private:
+    // The socket's name is there before anybody listens to it.
+    bool answers() const {
+        sockaddr_un name{};
+        name.sun_family = AF_UNIX;
+        socket().copy(name.sun_path, sizeof name.sun_path - 1);
+        const int end = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        const bool connected =
+            ::connect(end, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0;
+        ::close(end);
+        return connected;
+    }
+
     TempDirectory directory_;
     pid_t daemon_ = 0;
 };

@@ -243,12 +243,13 @@ TEST_F(Streams, AnAppsOutputIsMasked) {
 class Lines : public ports::UnitLog {
   public:
     using Journal = std::vector<std::pair<std::int64_t, std::string>>;
-    Lines(const Journal& journal, std::int64_t after) : journal_(journal), at_(after) {}
+    Lines(std::shared_ptr<const Journal> journal, std::int64_t after)
+        : journal_(std::move(journal)), at_(after) {}
 
     Task<Result<std::string>> read(std::int64_t until) override {
         std::string text;
         const auto after = at_;
-        for (const auto& [when, line] : journal_)
+        for (const auto& [when, line] : *journal_)
             if (when > after && (until == 0 || when <= until)) {
                 text += line + "\n";
                 at_ = when;
@@ -258,7 +259,7 @@ class Lines : public ports::UnitLog {
     std::int64_t position() const override { return at_; }
 
   private:
-    const Journal& journal_;
+    std::shared_ptr<const Journal> journal_;
     std::int64_t at_;
 };
 
@@ -269,26 +270,27 @@ class UnitStreams : public Streams {
         unit.name = "shop.service";
         unit.live = true;
         unit.mask = {Secret("hunter2hunter2")};
-        unit.journal = [this](std::int64_t after) {
-            return std::make_unique<Lines>(journal_, after);
+        unit.journal = [journal = journal_](std::int64_t after) {
+            return std::make_unique<Lines>(journal, after);
         };
         unit.journal_from = 1'000'000;
         api_.logs["shop"] = {unit};
     }
     void says(std::int64_t second, const std::string& line) {
         on_loop([&] {
-            journal_.emplace_back(second * 1'000'000, line);
+            journal_->emplace_back(second * 1'000'000, line);
             return 0;
         });
     }
 
-    Lines::Journal journal_;
+    // Shared: who follows reads on until the server is gone, after this fixture.
+    std::shared_ptr<Lines::Journal> journal_ = std::make_shared<Lines::Journal>();
 };
 
 TEST_F(UnitStreams, AUnitsJournalIsShownMaskedSinceItsReleaseWentLive) {
-    journal_ = {{1'000'000, "of the release before"},
-                {2'000'000, "key hunter2hunter2 used"},
-                {3'000'000, "ready"}};
+    *journal_ = {{1'000'000, "of the release before"},
+                 {2'000'000, "key hunter2hunter2 used"},
+                 {3'000'000, "ready"}};
     start();
     auto answer = get("/api/v1/apps/shop/logs");
     EXPECT_EQ(answer.body, "key *** used\nready\n");
@@ -299,7 +301,7 @@ TEST_F(UnitStreams, AUnitsJournalIsShownMaskedSinceItsReleaseWentLive) {
 }
 
 TEST_F(UnitStreams, AFollowedUnitsJournalGrowsAndIsTakenUpWhereItWasLeft) {
-    journal_ = {{2'000'000, "one"}};
+    *journal_ = {{2'000'000, "one"}};
     start();
     auto client = follow("/api/v1/apps/shop/logs?follow=1");
     client.until("one\n");

@@ -1,7 +1,7 @@
 // Against a bus of the test's own: a real dbus-daemon, whose own interface is called and listened
 // to.
 #include "support/eventually.hpp"
-#include "support/temp_directory.hpp"
+#include "support/private_bus.hpp"
 #include "support/test_loop.hpp"
 
 #include <belay/sys/bus.hpp>
@@ -22,55 +22,16 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr const char* kConfiguration = R"(<busconfig>
-  <type>session</type>
-  <listen>unix:path=SOCKET</listen>
-  <policy context="default">
-    <allow user="*"/>
-    <allow own="*"/>
-    <allow send_type="method_call"/>
-    <allow send_type="signal"/>
-    <allow send_requested_reply="true" send_type="method_return"/>
-    <allow send_requested_reply="true" send_type="error"/>
-    <allow receive_type="method_call"/>
-    <allow receive_type="method_return"/>
-    <allow receive_type="error"/>
-    <allow receive_type="signal"/>
-    <deny send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus" send_member="GetConnectionUnixUser"/>
-  </policy>
-</busconfig>)";
-
 class BusTest : public ::testing::Test {
   protected:
     void SetUp() override {
-        if (::access("/usr/bin/dbus-daemon", X_OK) != 0) GTEST_SKIP() << "there is no dbus-daemon";
+        if (!test::PrivateBus::possible()) GTEST_SKIP() << "there is no dbus-daemon";
         start();
     }
-    void TearDown() override { stop(); }
 
-    std::string socket() const { return (directory_.path() / "socket").string(); }
-    std::string address() const { return "unix:path=" + socket(); }
-
-    void start() {
-        std::string text = kConfiguration;
-        text.replace(text.find("SOCKET"), 6, socket());
-        const auto file = (directory_.path() / "bus.conf").string();
-        std::ofstream(file) << text;
-        std::string option = "--config-file=" + file;
-        std::string words[] = {"dbus-daemon", option, "--nofork", "--nosyslog"};
-        char* argv[] = {words[0].data(), words[1].data(), words[2].data(), words[3].data(),
-                        nullptr};
-        ASSERT_EQ(::posix_spawn(&daemon_, "/usr/bin/dbus-daemon", nullptr, nullptr, argv, environ),
-                  0);
-        ASSERT_TRUE(test::eventually([this] { return ::access(socket().c_str(), F_OK) == 0; }));
-    }
-    void stop() {
-        if (daemon_ == 0) return;
-        ::kill(daemon_, SIGKILL);
-        ::waitpid(daemon_, nullptr, 0);
-        ::unlink(socket().c_str());
-        daemon_ = 0;
-    }
+    std::string address() const { return bus_.address(); }
+    void start() { ASSERT_TRUE(bus_.start()); }
+    void stop() { bus_.stop(); }
 
     // A method of the bus itself.
     static BusMethod bus_method(const char* member) {
@@ -84,9 +45,8 @@ class BusTest : public ::testing::Test {
         return std::string(text);
     }
 
-    test::TempDirectory directory_;
+    test::PrivateBus bus_;
     test::TestLoop loop_;
-    pid_t daemon_ = 0;
 };
 
 TEST_F(BusTest, CallsAndReadsTheAnswer) {
@@ -167,7 +127,7 @@ TEST_F(BusTest, NamesTheSocketAndTheCureWhereThereIsNoBus) {
     auto away = identity(bus);
     ASSERT_FALSE(away);
     EXPECT_EQ(away.error().code, Errc::unavailable);
-    EXPECT_THAT(away.error().message, HasSubstr(socket()));
+    EXPECT_THAT(away.error().message, HasSubstr(bus_.socket()));
     EXPECT_THAT(away.error().message, HasSubstr("install `dbus`"));
     start();
     EXPECT_TRUE(identity(bus));
