@@ -169,8 +169,10 @@ Task<Result<Accepted>> EngineCore::cancel(DeploymentId id, std::string by) {
         auto queued = std::find_if(app->queue.begin(), app->queue.end(),
                                    [&](const Deployment& one) { return one.id == id; });
         if (queued == app->queue.end()) continue;
-        auto ended = domain::apply(*queued, event, {});
+        const auto before = *queued;
+        auto ended = domain::apply(before, event, {});
         if (!ended) co_return ended.error();
+        app->queue.erase(queued);  // nobody is to begin with it while its end is stored
         ended->next.finished_at = services_.now();
         ended->next.failure.detail = "canceled by " + by;
         std::vector<ports::Write> writes;
@@ -178,9 +180,9 @@ Task<Result<Accepted>> EngineCore::cancel(DeploymentId id, std::string by) {
         writes.emplace_back(
             event_of(ended->next, services_.now(), fmt::format("{} canceled", to_string(id))));
         auto saved = co_await services_.journal.save(std::move(writes), "canceled");
-        if (!saved) co_return saved.error();
-        std::erase_if(app->queue, [&](const Deployment& one) { return one.id == id; });
-        co_return Accepted{id, {}};
+        if (saved) co_return Accepted{id, {}};
+        put_back(*app, before);
+        co_return saved.error();
     }
     auto ended = co_await services_.journal.store()->deployment(id);
     if (!ended) co_return ended.error();

@@ -199,10 +199,8 @@ Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deplo
             older.failure = {};
             older.rule = {};
             older.finished_at = {};
-            app.queue.push_back(older);
+            put_back(app, older);
         }
-        std::sort(app.queue.begin(), app.queue.end(),
-                  [](const Deployment& a, const Deployment& b) { return a.id < b.id; });
         co_return saved.error();
     }
     app.unstored.erase(deployment.id);
@@ -211,6 +209,13 @@ Task<Result<DeploymentId>> EngineCore::enqueue(AppContext& app, Deployment deplo
     if (deployment.plan != Plan::restart) co_await supersede_active(app, deployment.id);
     app.lane_wake.set();
     co_return deployment.id;
+}
+
+void EngineCore::put_back(AppContext& app, const Deployment& queued) {
+    auto place = std::find_if(app.queue.begin(), app.queue.end(),
+                              [&](const Deployment& other) { return other.id > queued.id; });
+    app.queue.insert(place, queued);
+    app.lane_wake.set();
 }
 
 // What a newer push does to the one at work (spec/decisions.md 6).
@@ -290,7 +295,8 @@ Task<bool> EngineCore::work_on_next(AppContext& app) {
         if (deployment.plan == Plan::restart && app.live &&
             app.live->release() == deployment.release)
             picked.already_live = deployment.trigger == domain::Trigger::rollback;
-        app.active->asked = picked;
+        // What was asked for meanwhile goes first: it ends what has not begun.
+        if (!app.active->asked) app.active->asked = picked;
         co_await deployer.run(Effect::none);
     }
     app.active.reset();
@@ -302,6 +308,7 @@ Task<bool> EngineCore::work_on_next(AppContext& app) {
 Task<Result<void>> EngineCore::prepare_active(AppContext& app, Deployment deployment) {
     app.active = std::make_unique<Active>();
     auto& active = *app.active;
+    active.deployment = deployment;  // at once: it is not in the queue any more
     active.picked = services_.world.timers.steady_now();
     auto& release = active.release;
     auto row = co_await services_.journal.store()->release(app.name, deployment.release);
@@ -315,7 +322,6 @@ Task<Result<void>> EngineCore::prepare_active(AppContext& app, Deployment deploy
         release.config = deployment.config;
         release.created_at = services_.now();
     }
-    active.deployment = std::move(deployment);
     if (active.deployment.plan == Plan::restart) {
         auto manifest = co_await services_.world.releases.manifest(app.name, release.number);
         active.course.in_place = manifest && *manifest && (*manifest)->in_place();

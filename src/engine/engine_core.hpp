@@ -100,6 +100,8 @@ class EngineCore final : public Engine {
     Task<Result<DeploymentId>> enqueue(AppContext& app, domain::Deployment deployment,
                                        std::vector<ports::Write> more = {});
     void ask(AppContext& app, domain::Event event);
+    // One that was to leave the queue, where its end could not be stored.
+    void put_back(AppContext& app, const domain::Deployment& queued);
     Task<void> supersede_active(AppContext& app, DeploymentId by);
     Task<Result<void>> ensure_users(AppContext& app);
     // Why what the app's file says can't be deployed, as a sentence; empty: it can.

@@ -178,7 +178,8 @@ class Watch:
 QUIET_TIME = 60.0           # of a process: until it has warmed up
 GROWTH = 1536               # KiB that the memory of one process may grow by, in all of its life after that
 DESCRIPTORS = 6             # between the lowest and the highest settled sample of one process
-BOUNDED = ("releases", "run", "logs", "secrets", "live", "proxy", "home", "shared", "cache", "backups", "belay.db", "belay.db-wal")
+BOUNDED = ("releases", "run", "logs", "secrets", "live", "proxy", "home", "shared", "cache", "belay.db", "belay.db-wal")
+BACKUPS = 12                # copies of the database, one an hour, that the daemon keeps (docs/record.md)
 
 
 def slope(points):
@@ -253,4 +254,7 @@ def boundedness(machine, sites):
         # Two healthy ones, the live one's way back, two failed ones to look at.
         if len(kept) > 6:
             wrong.append(f"{len(kept)} releases of {site.name} are kept: {sorted(map(int, kept))}")
+    backups = [name for name in os.listdir(f"{machine.state}/backups") if name.startswith("belay-")]
+    if len(backups) > BACKUPS:
+        wrong.append(f"{len(backups)} backups are kept: {sorted(backups)}")
     return wrong

@@ -561,6 +561,41 @@ TEST(Engine, CancelEndsABuildAndLeavesTheLiveReleaseAlone) {
     EXPECT_EQ(world.ask(world.engine->cancel(id, "ada")).error().code, Errc::conflict);
 }
 
+// Taken on and canceled so many turns of the loop later, while it is being picked up.
+TEST(Engine, CancelIsNeverTooEarly) {
+    for (int turns = 0; turns < 25; ++turns) {
+        EngineWorld world;
+        world.start_live();
+        world.machine.commit_to_main(commit('b'));
+        auto both = [&]() -> Task<Result<Accepted>> {
+            const std::string name = "shop", by = "ada";
+            const DeployRequest request;
+            auto accepted = co_await world.engine->deploy(name, request);
+            if (!accepted) co_return accepted.error();
+            for (int i = 0; i < turns; ++i)
+                co_await boost::asio::post(boost::asio::use_awaitable);
+            co_return co_await world.engine->cancel(accepted->deployment, by);
+        };
+        auto canceled = world.ask(both());
+        ASSERT_TRUE(canceled) << turns << ": " << canceled.error().message;
+        EXPECT_EQ(world.end_of(canceled->deployment).state, State::canceled) << turns;
+        EXPECT_EQ(world.machine.served(), 1);
+        EXPECT_EQ(world.end_of(world.push('c').deployment).state, State::healthy) << turns;
+    }
+}
+
+TEST(Engine, ACancelThatIsNotStoredLeavesItInTheQueue) {
+    EngineWorld world;
+    world.start_live();
+    ASSERT_TRUE(world.ask(world.engine->hold("shop", "", "ada")));
+    auto id = world.push('b').deployment;
+    world.store->fail_commit(1, Error{Errc::disk_full, "full"});
+    EXPECT_EQ(world.ask(world.engine->cancel(id, "ada")).error().code, Errc::disk_full);
+    EXPECT_EQ(world.deployment(id).state, State::queued);
+    ASSERT_TRUE(world.ask(world.engine->resume("shop", "ada")));
+    EXPECT_EQ(world.end_of(id).state, State::healthy);
+}
+
 TEST(Engine, StopSaysWhatIsInItsWay) {
     EngineWorld world;
     world.start_live();
