@@ -274,7 +274,7 @@ class SqliteStore final : public ports::Store {
         auto results = database_->writer.commit(batches);
         for (std::size_t i = 0; i < group.size(); ++i)
             group[i]->result = std::move(results[i]);
-        return database_->writer.checkpoint_due(group.size() > 1);
+        return database_->writer.checkpoint_due();
     }
 
     struct Reading {

@@ -16,7 +16,8 @@ namespace {
 
 // 16 MiB, four times SQLite's default: pages that many commits change are carried over once.
 constexpr int kCheckpointPages = 4'000;
-constexpr int kCheckpointPagesInARush = 8 * kCheckpointPages;
+constexpr int kCheckpointPagesInARush = 4 * kCheckpointPages;
+constexpr int kPageBytes = 4'096;
 
 bool distrusted(Fault fault) {
     return fault == Fault::suspect || fault == Fault::damaged;
@@ -95,6 +96,7 @@ Error Writer::give_up(Error error) {
 }
 
 Writer::Results Writer::commit(const Group& group) {
+    rush_ = group.size() > 1;
     auto results = try_commit(group);
     const bool full = std::any_of(results.begin(), results.end(), [](const auto& result) {
         return !result && result.error().code == Errc::disk_full;
@@ -181,12 +183,18 @@ Result<std::int64_t> Writer::prune(TimePoint before, int keep_newest) {
     return pruned;
 }
 
-bool Writer::checkpoint_due(bool rush) const {
-    return pages_ >= next_checkpoint_ + (rush ? kCheckpointPagesInARush - kCheckpointPages : 0);
+bool Writer::checkpoint_due() const {
+    return pages_ >= next_checkpoint_ + (rush_ ? kCheckpointPagesInARush - kCheckpointPages : 0);
 }
 
 void Writer::checkpoint() {
     if (refusal_) return;
+    // To make the file longer costs each sync more than to write over what it has.
+    const auto kept = kPageBytes * (rush_ ? kCheckpointPagesInARush : kCheckpointPages);
+    auto limited = connection_.execute(fmt::format("PRAGMA journal_size_limit = {}", kept));
+    if (!limited)
+        log::warning("the size of the database's log can't be set",
+                     {{"error", limited.error().message}});
     connection_.clear_fault();
     auto code = sqlite3_wal_checkpoint_v2(connection_.raw(), nullptr, SQLITE_CHECKPOINT_PASSIVE,
                                           nullptr, nullptr);
