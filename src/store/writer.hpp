@@ -44,9 +44,7 @@ class Writer {
 
     // The write-ahead log is due to be carried over. Apart from commit(), so that nobody waits for
     // it, and because a failed fsync in it must not pass unseen, as it would in SQLite's own
-    // automatic checkpoint. In a rush, when several wait for one commit, it may grow to four times
-    // its size first: those who come meanwhile would wait for it. What that made of the file stays
-    // for as long as the rush does.
+    // automatic checkpoint.
     bool checkpoint_due() const;
     void checkpoint();
 
@@ -72,8 +70,7 @@ class Writer {
     Reserve reserve_;
     std::optional<Error> refusal_;
     bool lost_ = false;
-    bool rush_ = false;  // the last commit was of several
-    int pages_ = 0;      // in the write-ahead log
+    int pages_ = 0;  // in the write-ahead log
     int next_checkpoint_;
 };
 
