@@ -100,7 +100,7 @@ class Deployer {
         void note(const domain::UnitChange& change);
     };
     Task<Event> judge_set(RunSetPtr set, Outside& outside);
-    Task<std::optional<Event>> check_owner(RunSetPtr set, std::size_t index);
+    Task<Result<bool>> check_owner(RunSetPtr set, std::size_t index, bool& gone);
     Task<std::optional<Event>> check_stranger(RunSetPtr set, std::size_t index);
     Task<Event> overdue(RunSetPtr set, std::size_t index, std::string last_error);
     Task<Event> switch_traffic();

@@ -166,12 +166,13 @@ Task<domain::Event> Deployer::judge_set(RunSetPtr set, Outside& outside) {
         domain::Verification verification;
         bool healthy = false;
         bool owned = false;
+        bool gone = false;  // nobody listened any more when its answer was looked into
         std::string last_error;
     };
     std::vector<Judged> judged;
     for (std::size_t i = 0; i < set->members.size(); ++i)
         if (set->members[i].serves && set->members[i].started)
-            judged.push_back({i, domain::Verification(health, set->started), false, false, {}});
+            judged.push_back({i, domain::Verification(health, set->started), false, false, false, {}});
     std::optional<async::SteadyTime> first_pass;
     auto due = began;
 
@@ -224,9 +225,10 @@ Task<domain::Event> Deployer::judge_set(RunSetPtr set, Outside& outside) {
             one.last_error = probe.error;
             note_probe(std::move(probe));
             if (passed && !one.owned && talks_to_port(health)) {
-                auto wrong = co_await check_owner(set, one.index);
-                if (wrong) co_return *wrong;
-                one.owned = true;
+                auto owned = co_await check_owner(set, one.index, one.gone);
+                if (!owned) co_return failed(Reason::not_owner, owned.error().message);
+                one.owned = passed = *owned;
+                if (!*owned) one.last_error = "what answered does not listen any more";
             }
             if (passed && !first_pass) first_pass = at;
             auto verdict = one.verification.on_probe(passed, at);
@@ -271,15 +273,18 @@ Task<domain::Event> Deployer::judge_set(RunSetPtr set, Outside& outside) {
     }
 }
 
-// An event where the one that answered is not the candidate.
-Task<std::optional<domain::Event>> Deployer::check_owner(RunSetPtr set, std::size_t index) {
+// True where the one that answered is the candidate, false where it has to be asked again. The
+// error says who it was.
+Task<Result<bool>> Deployer::check_owner(RunSetPtr set, std::size_t index, bool& gone) {
     const auto& member = set->members[index];
     if (!set->manifest.health.url.empty() || !member.ours())
-        co_return std::nullopt;  // what answers there isn't ours to know
+        co_return true;  // what answers there isn't ours to know
     auto report = co_await world().runtime.listeners(member.run_id, member.port);
-    if (!report) co_return failed(Reason::not_owner, report.error().message);
-    if (report->owned()) co_return std::nullopt;
-    co_return failed(Reason::not_owner, explain(*report, member.port));
+    if (!report) co_return report.error();
+    if (report->owned()) co_return true;
+    // It may have died since: its exit or the next probe will tell.
+    if (report->on_port.empty() && !std::exchange(gone, true)) co_return false;
+    co_return Error{Errc::conflict, explain(*report, member.port)};
 }
 
 // Where its probes don't ask at its port, a process need not listen there; but nobody else may.

@@ -92,6 +92,8 @@ struct FakeMachine {
     std::uint16_t next_port = 20'000;
     std::set<std::string> sick_commits;       // their health check fails
     std::set<std::string> not_owner_commits;  // somebody else listens on their port
+    std::set<std::string> no_listener_commits;  // they answer, and nobody listens on their port
+    std::set<std::string> answer_and_die_commits;  // after their first answer
 
     std::uint64_t free_bytes = std::uint64_t{1} << 40;
 
@@ -389,7 +391,12 @@ class FakeRuntime : public ports::Runtime {
     Task<Result<ports::ListenerReport>> listeners(std::string id, std::uint16_t port) override {
         ports::ListenerReport report;
         auto release = machine_.processes.at(id).release;
-        bool ours = !machine_.not_owner_commits.contains(machine_.manifests.at(release).commit);
+        const auto commit = machine_.manifests.at(release).commit;
+        if (machine_.answer_and_die_commits.contains(commit)) crash(release, 7);
+        if (machine_.answer_and_die_commits.contains(commit) ||
+            machine_.no_listener_commits.contains(commit))
+            co_return report;
+        bool ours = !machine_.not_owner_commits.contains(commit);
         report.on_port.push_back(
             {"127.0.0.1:" + std::to_string(port), port, ours, "stranger (pid 1)"});
         co_return report;

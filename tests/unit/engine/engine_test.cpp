@@ -71,6 +71,18 @@ TEST(Engine, DoesNotBelieveAnAnswerFromSomebodyElsesProcess) {
     EXPECT_EQ(world.machine.served(), 1);
 }
 
+TEST(Engine, TellsAProcessThatDiedAfterItsAnswerFromAStranger) {
+    EngineWorld world;
+    world.start_live();
+    world.machine.answer_and_die_commits.insert(commit('b'));
+    auto end = world.end_of(world.push('b').deployment);
+    EXPECT_EQ(end.failure.reason, Reason::exited) << end.failure.detail;
+    world.machine.no_listener_commits.insert(commit('c'));
+    end = world.end_of(world.push('c').deployment);
+    EXPECT_EQ(end.failure.reason, Reason::not_owner) << end.failure.detail;
+    EXPECT_EQ(world.machine.served(), 1);
+}
+
 TEST(Engine, NamesMemoryWhereTheNewReleaseRunsOutOfItInItsBakeOrBefore) {
     EngineWorld world;
     world.start_live();
