@@ -85,7 +85,7 @@ struct Run {
     async::Event ended;
     bool answered = false;    // its start; until then nothing of it is told
     bool looking = false;     // a look at it is under way
-    bool look_again = false;  // and it changed meanwhile
+    bool look_again = false;  // it changed since it was asked for
 };
 using RunPtr = std::shared_ptr<Run>;
 
@@ -139,6 +139,8 @@ class SystemdRuntime : public ports::Runtime {
     Task<void> discard(std::string run_id);
     void remove_files(const std::string& run_id) const;
     void watch(const RunPtr& run);
+    void answered(const RunPtr& run);
+    void look_at(const RunPtr& run);
     static Task<void> look(SystemdRuntime* self, std::weak_ptr<bool> alive, RunPtr run);
     void note_start(Run& run) const;
     void take(Run& run, const Result<sys::UnitStatus>& status);
@@ -249,12 +251,12 @@ Task<Result<RunInfo>> SystemdRuntime::start(ports::ProcessSpec spec, ports::Befo
         co_return started.error();
     }
     failpoint("unit_started");
+    watch(run);
     auto status = co_await units_.status(unit_of(id));
     take(*run, status);
     note_start(*run);
-    // What happened before is in the answer; a start that fails is told by its error alone.
-    watch(run);
     if (spec.port != 0) ports_->hold(spec.port);
+    answered(run);
     co_return run->info;
 }
 
@@ -304,22 +306,28 @@ void SystemdRuntime::remove_files(const std::string& run_id) const {
                          {{"run", run_id}, {"error", removed.error().message}});
 }
 
+// Before it is asked for, so that nothing happens unseen between the two.
 void SystemdRuntime::watch(const RunPtr& run) {
-    run->answered = true;
     std::weak_ptr<bool> alive = alive_;
     std::weak_ptr<Run> weak = run;
     run->changes = units_.watch(unit_of(run->info.run_id), [this, alive, weak] {
         auto changed = weak.lock();
         if (!changed || alive.expired()) return;
-        if (changed->looking) {
-            changed->look_again = true;
-            return;
-        }
-        changed->looking = true;
-        boost::asio::co_spawn(executor_, look(this, alive, changed),
-                              [](std::exception_ptr failure) {
-                                  if (failure) std::rethrow_exception(failure);
-                              });
+        changed->look_again = true;
+        if (changed->answered) look_at(changed);
+    });
+}
+
+// What happened before is in the answer; a start that fails is told by its error alone.
+void SystemdRuntime::answered(const RunPtr& run) {
+    run->answered = true;
+    if (run->look_again) look_at(run);
+}
+
+void SystemdRuntime::look_at(const RunPtr& run) {
+    if (std::exchange(run->looking, true)) return;
+    boost::asio::co_spawn(executor_, look(this, alive_, run), [](std::exception_ptr failure) {
+        if (failure) std::rethrow_exception(failure);
     });
 }
 
@@ -446,6 +454,7 @@ Task<void> SystemdRuntime::adopt_one(std::filesystem::path directory, async::Ste
     info.port = record->port;
     info.started_at = record->started_at;
     info.adopted = true;
+    watch(run);
     auto status = co_await ask_patiently(unit, until);
     if (!status && status.error().code != Errc::not_found)
         log::error("systemd can't be asked for a run: it is taken to run until it can",
@@ -468,7 +477,7 @@ Task<void> SystemdRuntime::adopt_one(std::filesystem::path directory, async::Ste
     note_start(*run);
     if (info.port != 0) ports_->hold(info.port);
     runs_[id] = run;
-    watch(run);
+    answered(run);
 }
 
 // Of a unit that runs only a file can change it, and only until the next boot: what boots says so
