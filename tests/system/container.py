@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../e2e"))
@@ -111,3 +112,17 @@ class Container:
             for folder, _, _ in os.walk(f"/sys/fs/cgroup/{hierarchy}/{self.name}", topdown=False):
                 with contextlib.suppress(OSError):
                     os.rmdir(folder)
+
+
+def main():
+    """container.py ARCHIVE: whether it can be booted here."""
+    with tempfile.TemporaryDirectory(prefix="belay-system-") as folder:
+        box = Container(sys.argv[1], folder)
+        try:
+            box.boot()
+        finally:
+            box.close()
+
+
+if __name__ == "__main__":
+    main()
