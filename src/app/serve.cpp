@@ -20,6 +20,7 @@
 #include <belay/notify/notifier.hpp>
 #include <belay/proxy/control_client.hpp>
 #include <belay/release/releases.hpp>
+#include <belay/runtime/notify_sockets.hpp>
 #include <belay/runtime/process_runtime.hpp>
 #include <belay/runtime/runtimes.hpp>
 #include <belay/runtime/system_units.hpp>
@@ -153,6 +154,8 @@ class Daemon {
           tasks_(loop_.get_executor()),
           systemd_(loop_.get_executor(), *timers_),
           runtime_(make_runtime()),
+          notify_sockets_(
+              runtime::make_notify_sockets(loop_.get_executor(), server_.state + "/notify")),
           data_plane_(
               loop_.get_executor(), *runtime_, *timers_,
               {executable_, proxy_directory(), server_.state + "/logs/proxy.log", proxy_unit_}),
@@ -211,6 +214,14 @@ class Daemon {
                                                    std::move(services))));
     }
 
+    void hear_what_runs() {
+        std::vector<std::string> runs;
+        for (auto& info : runtime_->runs())
+            runs.push_back(std::move(info.run_id));
+        if (auto taken = notify_sockets_->take_over(runs); !taken)
+            log::warning("what processes say is not heard", {{"error", taken.error().message}});
+    }
+
     // A unit says where its state is; that is not ours to move.
     std::string proxy_directory() const {
         return proxy_unit_.empty() ? server_.state + "/proxy" : "/var/lib/belay/proxy";
@@ -234,7 +245,8 @@ class Daemon {
                 *units_,
                 *config_,
                 notifier_.get(),
-                &forge::forge_directory()};
+                &forge::forge_directory(),
+                notify_sockets_.get()};
     }
 
     notify::Options notify_options() {
@@ -311,6 +323,7 @@ class Daemon {
         auto adopted = co_await runtime_->adopt();
         if (!adopted)
             log::error("what runs could not be read", {{"error", adopted.error().message}});
+        hear_what_runs();
         data_plane_.on_restarted([this] { tasks_.spawn("listeners", reload()); });
         log_bounds_.start();
         auto proxy = co_await data_plane_.start(server_);
@@ -514,6 +527,7 @@ class Daemon {
     async::TaskGroup tasks_;
     sys::Units systemd_;
     std::unique_ptr<ports::Runtime> runtime_;
+    std::unique_ptr<runtime::NotifySockets> notify_sockets_;
     DataPlane data_plane_;
     proxy::ControlClient traffic_;
     std::unique_ptr<ports::Source> source_;

@@ -58,6 +58,13 @@ void Verification::skip(Millis unseen) {
     passes_ = 0;
 }
 
+void Verification::begin_anew() {
+    passes_ = 0;
+    failures_ = 0;
+    passed_once_ = false;
+    window_ = 0;
+}
+
 Verdict Verification::fail(SteadyTime at) {
     passes_ = 0;
     if (!passed_once_) return on_time(at);

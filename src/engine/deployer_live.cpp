@@ -172,7 +172,8 @@ Task<domain::Event> Deployer::judge_set(RunSetPtr set, Outside& outside) {
     std::vector<Judged> judged;
     for (std::size_t i = 0; i < set->members.size(); ++i)
         if (set->members[i].serves && set->members[i].started)
-            judged.push_back({i, domain::Verification(health, set->started), false, false, false, {}});
+            judged.push_back(
+                {i, domain::Verification(health, set->started), false, false, false, {}});
     std::optional<async::SteadyTime> first_pass;
     auto due = began;
 
@@ -229,6 +230,11 @@ Task<domain::Event> Deployer::judge_set(RunSetPtr set, Outside& outside) {
                 if (!owned) co_return failed(Reason::not_owner, owned.error().message);
                 one.owned = passed = *owned;
                 if (!*owned) one.last_error = "what answered does not listen any more";
+            }
+            // It has begun to speak: what it passed by its silence until then says nothing.
+            if (!passed && says_it_starts(services_, set->members[one.index])) {
+                first_pass.reset();
+                one.verification.begin_anew();
             }
             if (passed && !first_pass) first_pass = at;
             auto verdict = one.verification.on_probe(passed, at);
@@ -447,7 +453,29 @@ Task<void> drain_old(ports::Traffic& traffic, std::string app, ReleaseNumber rel
     done->set();
 }
 
+struct Seen {
+    Result<ReleaseNumber> release{ReleaseNumber{0}};
+    std::shared_ptr<async::Event> done = std::make_shared<async::Event>();
+};
+
+// As drain_old(): the proxy waits for a process that takes no connections, and nobody else should.
+Task<void> look_through_proxy(ports::Prober& prober, ports::ProbeTarget target, std::string nonce,
+                              std::shared_ptr<Seen> seen) {
+    seen->release = co_await prober.through_proxy(std::move(target), std::move(nonce));
+    seen->done->set();
+}
+
 }  // namespace
+
+// False where something else came first: what is watched has tripped, or somebody asked.
+Task<bool> Deployer::undisturbed_until(std::shared_ptr<async::Event> done) {
+    async::Event over;
+    auto on_done = done->on_set([&over] { over.set(); });
+    auto on_trip = active().monitor->tripped().on_set([&over] { over.set(); });
+    auto on_ask = active().step.on_request([&over] { over.set(); });
+    co_await over.wait();
+    co_return !active().monitor->tripped().is_set() && !active().step.requested();
+}
 
 // Watches while the old release finishes what it has begun.
 Task<domain::Event> Deployer::drain() {
@@ -457,6 +485,7 @@ Task<domain::Event> Deployer::drain() {
     open_stage("bake");
     auto reached = co_await probe_through_proxy();
     if (!reached) co_return left(failed(Reason::switch_failed, reached.error().message));
+    if (!*reached) co_return left(tripped_or_asked());
     auto done = std::make_shared<async::Event>();
     if (app_.fallback && app_.fallback->release() != deployment().release)
         services_.tasks.spawn("drain",
@@ -464,13 +493,8 @@ Task<domain::Event> Deployer::drain() {
                                         app_.fallback->manifest.route.drain, done));
     else
         done->set();
-    async::Event over;
-    auto on_done = done->on_set([&over] { over.set(); });
-    auto on_trip = active().monitor->tripped().on_set([&over] { over.set(); });
-    auto on_ask = active().step.on_request([&over] { over.set(); });
-    co_await over.wait();
-    if (active().monitor->tripped().is_set() || active().step.requested())
-        co_return left(tripped_or_asked());
+    const bool drained = co_await undisturbed_until(done);
+    if (!drained) co_return left(tripped_or_asked());
     Event event;
     event.kind = Kind::drained;
     co_return event;
@@ -546,14 +570,14 @@ void Deployer::close_switch_stage() {
 
 // Asks through the proxy's own door who answers; only another release's answer counts against this
 // one.
-Task<Result<void>> Deployer::probe_through_proxy() {
+Task<Result<bool>> Deployer::probe_through_proxy() {
     const auto& manifest = app_.live->manifest;
     std::string address =
         manifest.route.listen.empty() ? std::string() : manifest.route.listen.front();
     if (address.empty() && services_.hooks.proxy_address) address = services_.hooks.proxy_address();
     auto colon = address.rfind(':');
     if (address.empty() || colon == address.npos || services_.fleet.upstreams(*app_.live).empty())
-        co_return Result<void>{};
+        co_return true;
     ports::ProbeTarget target;
     target.health = manifest.health;
     target.health.type = "http";
@@ -569,8 +593,14 @@ Task<Result<void>> Deployer::probe_through_proxy() {
         if (target.host_header.starts_with("*.")) target.host_header.replace(0, 1, "belay-probe");
     }
     for (int attempt = 1; attempt <= 3; ++attempt) {
-        auto answered = co_await world().prober.through_proxy(target, services_.options.nonce);
-        if (answered && *answered == deployment().release) co_return Result<void>{};
+        auto seen = std::make_shared<Seen>();
+        services_.tasks.spawn(
+            "look through the proxy",
+            look_through_proxy(world().prober, target, services_.options.nonce, seen));
+        const bool undisturbed = co_await undisturbed_until(seen->done);
+        if (!undisturbed) co_return false;
+        const auto& answered = seen->release;
+        if (answered && *answered == deployment().release) co_return true;
         if (answered)
             co_return Error{Errc::conflict,
                             fmt::format("through the proxy at {} release {} answered, not {}",
@@ -582,9 +612,9 @@ Task<Result<void>> Deployer::probe_through_proxy() {
             break;
         }
         const bool slept = co_await world().timers.sleep(kFirstProbes, active().step);
-        if (!slept) break;
+        if (!slept) co_return false;
     }
-    co_return Result<void>{};
+    co_return true;
 }
 
 // Gives the traffic back to the release before, which still runs; needs no disk.

@@ -71,11 +71,12 @@ std::optional<RunName> parse_run_name(const std::string& id) {
 }
 
 Fleet::Fleet(ports::Runtime& runtime, ports::Releases& releases, async::Timers& timers,
-             std::string log_directory)
+             std::string log_directory, ports::Readiness* readiness)
     : runtime_(runtime),
       releases_(releases),
       timers_(timers),
-      log_directory_(std::move(log_directory)) {
+      log_directory_(std::move(log_directory)),
+      readiness_(readiness) {
     runtime_.on_change([this](const ports::RunInfo& info) { on_change(info); });
 }
 
@@ -166,6 +167,7 @@ Task<StartResult> Fleet::start_member(RunSetPtr set, std::size_t index, RestartP
     add_instance(spec.env, plan.name, member.instance, member.port);
     spec.cwd = manifest.directory;
     spec.user = user_of(plan);
+    add_notify_socket(*set, member, spec);
     spec.resources = plan.limits;
     spec.runtime = plan.runtime;
     auto signal = parse_signal(plan.stop_signal);
@@ -191,6 +193,7 @@ Task<StartResult> Fleet::start_member(RunSetPtr set, std::size_t index, RestartP
     };
     auto started = co_await runtime_.start(std::move(spec), before_go);
     if (!started) {
+        close_notify_socket(member.run_id);
         if (member.port != 0) runtime_.release_port(member.port);
         member.port = 0;
         auto reason = started.error().code == Errc::disk_full ? domain::Reason::disk_full
@@ -201,6 +204,25 @@ Task<StartResult> Fleet::start_member(RunSetPtr set, std::size_t index, RestartP
     member.started = true;
     if (set->started == async::SteadyTime{}) set->started = timers_.steady_now();
     co_return StartResult{};
+}
+
+// Where nothing else is known of it, it may say itself when it is ready.
+void Fleet::add_notify_socket(const RunSet& set, const Member& member, ports::ProcessSpec& spec) {
+    if (!readiness_ || !member.serves || set.manifest.health.type != "none") return;
+    constexpr std::string_view kName = "NOTIFY_SOCKET";
+    auto own = std::find_if(spec.env.begin(), spec.env.end(),
+                            [&](const auto& variable) { return variable.first == kName; });
+    if (own != spec.env.end()) return;
+    auto socket = readiness_->open(member.run_id, spec.user);
+    if (socket)
+        spec.env.emplace_back(kName, std::move(*socket));
+    else
+        log::warning("a process is started without NOTIFY_SOCKET",
+                     {{"run", member.run_id}, {"error", socket.error().message}});
+}
+
+void Fleet::close_notify_socket(const std::string& run_id) {
+    if (readiness_) readiness_->close(run_id);
 }
 
 Task<StartResult> Fleet::start(RunSetPtr set, Which which, RestartPolicy policy, KeepOthers keep) {
@@ -251,6 +273,7 @@ Task<void> Fleet::forget(Member& member) {
     if (!forgotten && forgotten.error().code != Errc::not_found)
         log::warning("a run's directory stays",
                      {{"run", member.run_id}, {"error", forgotten.error().message}});
+    close_notify_socket(member.run_id);
     member.started = false;
 }
 
@@ -370,7 +393,9 @@ Task<void> Fleet::stop_strays(std::string app, std::vector<RunSetPtr> keep) {
         if (kept) continue;
         log::info("stopping a process that belongs to no release in use", {{"run", info.run_id}});
         auto stopped = co_await runtime_.stop(info.run_id);
-        if (stopped) co_await runtime_.forget(info.run_id);
+        if (!stopped) continue;
+        co_await runtime_.forget(info.run_id);
+        close_notify_socket(info.run_id);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <belay/async/cancel.hpp>
 #include <belay/async/timers.hpp>
 #include <belay/domain/release.hpp>
+#include <belay/ports/readiness.hpp>
 #include <belay/ports/releases.hpp>
 #include <belay/ports/runtime.hpp>
 #include <belay/ports/traffic.hpp>
@@ -86,7 +87,7 @@ class Fleet {
     using Record = std::function<Task<Result<void>>(domain::Run)>;
 
     Fleet(ports::Runtime& runtime, ports::Releases& releases, async::Timers& timers,
-          std::string log_directory);
+          std::string log_directory, ports::Readiness* readiness);
 
     void record_with(Record record) { record_ = std::move(record); }
     // Changes of runs that are no release's, as the proxy's.
@@ -138,6 +139,8 @@ class Fleet {
     Task<boost::system::result<void, StartFailure>> start_member(RunSetPtr set, std::size_t index,
                                                                  RestartPolicy policy);
     Task<void> stop_member(RunSetPtr set, std::size_t index);
+    void add_notify_socket(const RunSet& set, const Member& member, ports::ProcessSpec& spec);
+    void close_notify_socket(const std::string& run_id);
     Task<void> forget(Member& member);
     void on_change(const ports::RunInfo& info);
 
@@ -145,6 +148,7 @@ class Fleet {
     ports::Releases& releases_;
     async::Timers& timers_;
     std::string log_directory_;
+    ports::Readiness* readiness_;
     Record record_;
     std::function<void(const ports::RunInfo&)> on_other_;
     std::list<std::shared_ptr<Watcher>> watchers_;

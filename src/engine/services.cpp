@@ -32,6 +32,8 @@ Task<domain::Probe> probe_of_none(Services& services, RunSetPtr set, std::size_t
         auto info = services.world.runtime.info(member.run_id);
         if (!info || info->state != ports::RunState::running)
             probe.error = member.process + " does not run";
+        else if (says_it_starts(services, member))
+            probe.error = member.process + " has not said READY=1 yet";
     }
     co_return probe;
 }
@@ -131,6 +133,11 @@ std::vector<Secret> secrets_in(
             manifest.secrets.end())
             values.emplace_back(value);
     return values;
+}
+
+bool says_it_starts(const Services& services, const Member& member) {
+    const auto* readiness = services.world.readiness;
+    return readiness && member.ours() && readiness->starting(member.run_id);
 }
 
 Task<domain::Probe> probe_member(Services& services, RunSetPtr set, std::size_t index,

@@ -97,7 +97,8 @@ struct Services {
           hooks(std::move(engine_hooks)),
           server(options.server),
           journal(world.timers, tally),
-          fleet(world.runtime, world.releases, world.timers, options.state_directory + "/logs"),
+          fleet(world.runtime, world.releases, world.timers, options.state_directory + "/logs",
+                world.readiness),
           tasks(world.executor) {}
 
     World world;
@@ -130,6 +131,8 @@ ports::AddEvent app_event(const std::string& app, TimePoint at, std::string stat
 // How a release is shown to the proxy.
 ports::Route route_of(const domain::Manifest& manifest, std::vector<ports::Upstream> upstreams,
                       std::int64_t epoch, ReleaseNumber fallback);
+// It has spoken over NOTIFY_SOCKET, and not said READY=1 yet.
+bool says_it_starts(const Services& services, const Member& member);
 // One probe of one serving member; of type none a process that runs passes.
 Task<domain::Probe> probe_member(Services& services, RunSetPtr set, std::size_t index,
                                  async::Cancel cancel);

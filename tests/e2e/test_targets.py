@@ -42,6 +42,20 @@ if mode[0] == "dies":
 time.sleep(3600)
 '''
 
+NOTIFYING_BOT = r'''
+import os, socket, time
+mode = open("mode").read().split()
+def say(text):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.sendto(text.encode(), os.environ["NOTIFY_SOCKET"])
+if mode[0] != "ok":
+    say("STATUS=reading the model")
+    while mode[0] == "never" or not os.path.exists(os.environ["BELAY_SHARED"] + "/go"):
+        time.sleep(0.05)
+    say("READY=1")
+time.sleep(3600)
+'''
+
 
 class Probes(TestCase):
     def exec_app(self):
@@ -128,6 +142,35 @@ class Probes(TestCase):
         good = m.deploy_push("shop", r, "r4")
         self.assertEqual(good["state"], "healthy", json.dumps(good, indent=1))
         wait_for("the old one to end", lambda: len(bots()) == 1)
+
+
+    def test_one_that_says_when_it_is_ready_is_waited_for(self):
+        m, r = self.machine, self.repository
+        r.write("bot.py", NOTIFYING_BOT)
+        text = '[service]\nrun = ["/usr/bin/python3", "bot.py"]\nstop_timeout = "2s"\n'
+        self.live("r1", text=text, windows='\n[health]\ntype = "none"\n' + WINDOWS % ("200ms", "1s", "500ms"))
+
+        def waits(identity):
+            errors = [probe["error"] for probe in m.json("show", identity)["probes"]]
+            return errors[-3:] == ["web has not said READY=1 yet"] * 3
+
+        commit = r.commit("r2", "when-told")
+        r.push()
+        identity = m.deliver("shop", r, commit)["deployment"]
+        wait_for("the probes to say so", lambda: waits(identity))
+        m.kill()
+        m.start()
+        before = len(m.json("show", identity)["probes"])
+        wait_for("the next daemon's to say so", lambda: waits(identity) and len(m.json("show", identity)["probes"]) > before)
+        self.assertEqual(m.status("shop")["live"]["release"], 1)
+        with open(os.path.join(m.state, "shared/shop/go"), "w"):
+            pass
+        self.assertEqual(m.wait_end(identity)["state"], "healthy")
+        bad = m.deploy_push("shop", r, "r3", "never")
+        self.assertEqual((bad["state"], bad["reason"]), ("failed", "deadline"), json.dumps(bad, indent=1))
+        self.assertIn("web has not said READY=1 yet", bad["detail"])
+        self.assertEqual(m.status("shop")["live"]["release"], 2)
+        wait_for("the sockets of what is gone to go", lambda: len(os.listdir(os.path.join(m.state, "notify"))) == 1)
 
 
 # The operator's own server: Belay neither starts nor stops it. It serves what `current` was when it was last told to look.

@@ -90,9 +90,9 @@ struct FakeMachine {
     int next_pid = 100;
     Millis stop_takes{0};
     std::uint16_t next_port = 20'000;
-    std::set<std::string> sick_commits;       // their health check fails
-    std::set<std::string> not_owner_commits;  // somebody else listens on their port
-    std::set<std::string> no_listener_commits;  // they answer, and nobody listens on their port
+    std::set<std::string> sick_commits;            // their health check fails
+    std::set<std::string> not_owner_commits;       // somebody else listens on their port
+    std::set<std::string> no_listener_commits;     // they answer, and nobody listens on their port
     std::set<std::string> answer_and_die_commits;  // after their first answer
 
     std::uint64_t free_bytes = std::uint64_t{1} << 40;
@@ -102,6 +102,7 @@ struct FakeMachine {
     std::map<std::string, std::int64_t> epochs;
     bool proxy_refuses = false;
     std::map<ReleaseNumber, ports::ReleaseCounters> counters;
+    std::function<Task<void>()> hold_through_proxy;  // awaited by each look through it
     std::vector<ReleaseNumber> flips;  // every release that ever got the traffic, in order
 
     std::vector<ReleaseNumber> running() const {
@@ -525,6 +526,7 @@ class FakeProber : public ports::Prober {
         co_return probe;
     }
     Task<Result<ReleaseNumber>> through_proxy(ports::ProbeTarget, std::string) override {
+        if (machine_.hold_through_proxy) co_await machine_.hold_through_proxy();
         co_return machine_.served();
     }
 

@@ -31,6 +31,8 @@ class Verification {
     // Nobody looked for so long, as the daemon itself was stopped or the machine suspended: the
     // deadline does not count that time, and the stability window begins anew.
     void skip(Millis unseen);
+    // What it has passed until now says nothing; the deadline stays.
+    void begin_anew();
     // For the deadline, where no probe result comes.
     Verdict on_time(SteadyTime at) const;
     bool passed_once() const { return passed_once_; }

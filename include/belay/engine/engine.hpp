@@ -8,6 +8,7 @@
 #include <belay/ports/forge_directory.hpp>
 #include <belay/ports/health.hpp>
 #include <belay/ports/outbox.hpp>
+#include <belay/ports/readiness.hpp>
 #include <belay/ports/releases.hpp>
 #include <belay/ports/runtime.hpp>
 #include <belay/ports/source.hpp>
@@ -39,6 +40,7 @@ struct World {
     ports::ConfigSource& config;
     ports::Outbox* outbox = nullptr;                       // null: nobody is told of anything
     const ports::ForgeDirectory* status_forges = nullptr;  // null: no forge is told of commits
+    ports::Readiness* readiness = nullptr;                 // null: nobody hears what processes say
 };
 
 struct EngineOptions {

@@ -30,6 +30,23 @@ Verdict judge(Verification& verification, const std::string& probes, int from = 
     return verdict;
 }
 
+TEST(Verification, WhatItPassedBeforeItBeginsAnewCountsForNothingAndItsDeadlineStays) {
+    Health health;
+    health.healthy = 1;
+    health.unhealthy = 1;
+    health.min_healthy_time = Millis{1'000};
+    health.deadline = Millis{5'000};
+    const SteadyTime start{};
+    Verification verification(health, start);
+    EXPECT_EQ(verification.on_probe(true, start + Millis{500}), Verdict::pending);
+    verification.begin_anew();
+    EXPECT_EQ(verification.on_probe(false, start + Millis{600}), Verdict::pending);
+    EXPECT_EQ(verification.on_probe(true, start + Millis{4'000}), Verdict::pending);
+    EXPECT_EQ(verification.on_probe(true, start + Millis{5'000}), Verdict::healthy);
+    verification.begin_anew();
+    EXPECT_EQ(verification.on_probe(false, start + Millis{5'001}), Verdict::deadline);
+}
+
 TEST(Verification, NeedsTheWholeStabilityWindowAfterTheFirstPass) {
     Verification verification(quick(), at(0));
     EXPECT_EQ(judge(verification, "----++++++++++"), Verdict::pending);

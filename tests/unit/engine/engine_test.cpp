@@ -83,6 +83,22 @@ TEST(Engine, TellsAProcessThatDiedAfterItsAnswerFromAStranger) {
     EXPECT_EQ(world.machine.served(), 1);
 }
 
+TEST(Engine, WhatDiesJustAfterTheSwitchIsRolledBackThoughTheProxyStillWaitsForIt) {
+    EngineWorld world;
+    world.config.apps[0].traffic.listen = {"127.0.0.1:8080"};
+    world.start_live();
+    bool asked = false;
+    world.machine.hold_through_proxy = [&]() -> Task<void> {
+        asked = true;
+        co_await world.timers.sleep(Millis{2'000});
+    };
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.run_until([&] { return asked; }));
+    world.runtime->crash(2, 7);
+    EXPECT_TRUE(world.run_until([&] { return world.machine.served() == 1; }, Millis{1'000}));
+    EXPECT_EQ(world.end_of(id).failure.reason, Reason::exited);
+}
+
 TEST(Engine, NamesMemoryWhereTheNewReleaseRunsOutOfItInItsBakeOrBefore) {
     EngineWorld world;
     world.start_live();
@@ -423,7 +439,7 @@ TEST(Engine, RollbackInTheBakeMovesTrafficAtOnceAndHolds) {
     ASSERT_TRUE(world.reaches(id, State::baking));
     auto back = world.ask(world.engine->rollback("shop", {}));
     ASSERT_TRUE(back) << back.error().message;
-    EXPECT_TRUE(world.run_until([&] { return world.machine.served() == 1; }, Millis{100}));
+    EXPECT_TRUE(world.run_until([&] { return world.machine.served() == 1; }, Millis{1'000}));
     EXPECT_EQ(world.end_of(back->deployment).state, State::healthy);
     EXPECT_EQ(world.deployment(id).state, State::rolled_back);
     EXPECT_EQ(world.deployment(id).failure.reason, Reason::canceled);
