@@ -97,13 +97,27 @@ Result<SpecRecord> read_spec_record(int directory) {
     return record;
 }
 
+namespace {
+
+// Nothing in it but what fill() makes, whatever of that there is: also a removal may be cut off.
+bool only_of_a_run(const std::filesystem::path& directory) {
+    std::error_code failure;
+    for (std::filesystem::directory_iterator at(directory, failure), end; !failure && at != end;
+         at.increment(failure)) {
+        const auto name = at->path().filename().string();
+        const bool ours = name == "identity" || name == "exit" || name == "policy" || name == "s" ||
+                          name.starts_with("spec");
+        if (!ours) return false;
+    }
+    return !failure;
+}
+
+}  // namespace
+
 bool remove_abandoned_run(const std::filesystem::path& directory) {
     auto opened = open_file(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!opened || read_spec_record(opened->get())) return false;
-    std::error_code failure;
-    const bool made_by_us = std::filesystem::exists(directory / "identity", failure) ||
-                            std::filesystem::is_empty(directory, failure);
-    if (!made_by_us || failure) return false;
+    if (!only_of_a_run(directory)) return false;
     auto identity = read_identity_record(opened->get());
     if (identity && (open_process(identity->shim) || open_process(identity->program))) return false;
     return remove_tree(directory).has_value();

@@ -102,8 +102,8 @@ class Service {
 
 // Removes the directory of a run of which nothing can run: it has no readable spec, which is
 // written before the shim starts, and no process lives that its identity names. There a daemon died
-// while it made one, or a power cut tore it; it would be in the way of that run for ever. False:
-// it is no such directory, or it could not be removed.
+// while it made or removed one, or a power cut tore it; it would be in the way of that run for
+// ever. False: it is no such directory, or it could not be removed.
 bool remove_abandoned_run(const std::filesystem::path& directory);
 
 }  // namespace belay::sys

@@ -51,6 +51,21 @@ TEST_F(RuntimeTest, WhatADeadDaemonHadOnlyHalfMadeIsNotInTheWay) {
     }
 }
 
+// Whichever of its files a removal had come to when it was cut off.
+TEST_F(RuntimeTest, WhatADeadDaemonHadOnlyHalfRemovedIsNotInTheWay) {
+    const std::vector<std::string> files{"identity", "exit", "policy", "s", "spec"};
+    for (unsigned removed = 1; removed < 1U << files.size(); ++removed) {
+        ASSERT_TRUE(start(shell("exit 0"))) << removed;
+        ASSERT_TRUE(loop.run_until([&] { return info().state == RunState::exited; }));
+        for (std::size_t at = 0; at < files.size(); ++at)
+            if (removed >> at & 1U) std::filesystem::remove(runs / kRun / files[at]);
+        adopt();
+        auto left = loop.run(runtime->forget(kRun));
+        EXPECT_TRUE(left || left.error().code == Errc::not_found) << removed;
+        EXPECT_FALSE(std::filesystem::exists(runs / kRun)) << removed;
+    }
+}
+
 TEST_F(RuntimeTest, ATornDirectoryOfSomethingThatLivesIsLeftAlone) {
     auto started = start(shell("exec sleep 100"));
     ASSERT_TRUE(started) << started.error().message;
