@@ -201,7 +201,7 @@ TEST_P(RuntimeContract, TheSignalGoesToTheTreeOrToItsHead) {
     // The child says what it gets; the parent ends at its own signal, when its child has.
     const std::string script =
         "sh -c 'trap \"echo child\" USR1 TERM; echo up; while :; do sleep 0.02; done' & "
-        "trap 'echo main; kill -KILL $!; exit 0' TERM; wait";
+        "trap 'echo main; kill -KILL $!; exit 0' TERM; echo ready; wait";
     for (auto to : {StopTo::main, StopTo::tree}) {
         auto made = world().shell(script);
         made.stop.to = to;
@@ -209,6 +209,7 @@ TEST_P(RuntimeContract, TheSignalGoesToTheTreeOrToItsHead) {
         ::unlink(world().log.c_str());
         ASSERT_TRUE(world().start(std::move(made)));
         ASSERT_TRUE(world().says("up"));
+        ASSERT_TRUE(world().says("ready"));
         EXPECT_TRUE(world().stop());
         EXPECT_THAT(world().said(), HasSubstr("main"));
         if (to == StopTo::main) {
