@@ -95,6 +95,8 @@ Result<void> prepare(Connection& connection, const std::string& backups, Expecte
     if (done) done = check_content(connection);
     if (done) sqlite3_db_release_memory(raw);
     if (done) done = set(connection, "journal_mode", "WAL", "wal");
+    // What one large commit or a long read made of the log is given back.
+    if (done) done = set(connection, "journal_size_limit", "16777216", "16777216");
     // A 202 promises that the delivery survives a power cut: FULL syncs the log at each commit.
     if (done) done = set(connection, "synchronous", "FULL", "2");
     if (done) done = set(connection, "foreign_keys", "ON", "1");
