@@ -429,7 +429,8 @@ class Server(OnServer):
                 self.assertEqual(end["state"], "healthy", json.dumps(end, indent=1) + box.log())
                 self.assertEqual(self.served(), f"r{number}")
                 wait_for("the end of all others", lambda: len(self.units()) == 1 and self.boots() == self.units(), 30)
-                self.assertEqual(len(self.pids("python3 app.py")), 1)
+                # What is being stopped is no active unit any more, and may still have its process.
+                wait_for("the processes of all others to end", lambda: len(self.pids("python3 app.py")) == 1, 30)
                 self.assertEqual(self.unit(self.units()[0], "Restart"), "always")
                 self.assertEqual(len(os.listdir(box.root + "/var/lib/belay/units")), 1)
         self.assert_none_failed(judge, "10 deaths of the daemon in the life of a unit")
