@@ -299,6 +299,10 @@ class Server(OnServer):
         listed = self.box.run("systemctl", "list-units", "--plain", "--no-legend", "--state=active", f"belay-{app}.*.service").stdout
         return [line.split()[0] for line in listed.splitlines()]
 
+    def wait_for_one_process(self):
+        """What is being stopped is neither live nor an active unit any more, and may still have its process."""
+        wait_for("the processes of all others to end", lambda: len(self.pids("python3 app.py")) == 1, 30)
+
     def boots(self, app="shop"):
         path = self.box.root + f"/etc/systemd/system/belay-{app}.target"
         if not os.path.exists(path):
@@ -371,14 +375,14 @@ class Server(OnServer):
         self.assertEqual(self.units(), [live])
         self.assertEqual(self.push("r7")["state"], "healthy")
         self.assert_none_failed(judge, "a daemon that comes after its app")
-        self.assertEqual(len(self.pids("python3 app.py")), 1)
+        self.wait_for_one_process()
 
         # A boot as it should be.
         box.reboot()
         box.wait_running()
         self.wait_daemon()
         wait_for("the release after a boot", lambda: self.served() == "r7", 60)
-        self.assertEqual(len(self.pids("python3 app.py")), 1)
+        self.wait_for_one_process()
         self.assertEqual(self.boots(), self.units())
 
         # Back to shims, and to nothing at all.
@@ -390,7 +394,7 @@ class Server(OnServer):
         self.assertEqual(moved.returncode, 0, moved.stdout + moved.stderr)
         self.assert_none_failed(judge, "from systemd to shims")
         self.assertEqual((self.units(), self.boots()), ([], []))
-        self.assertEqual(len(self.pids("python3 app.py")), 1)
+        self.wait_for_one_process()
         self.service = 'runtime = "systemd"\n'
         self.edit("/etc/belay/apps/shop.toml")
         self.belay("reload")
@@ -429,8 +433,7 @@ class Server(OnServer):
                 self.assertEqual(end["state"], "healthy", json.dumps(end, indent=1) + box.log())
                 self.assertEqual(self.served(), f"r{number}")
                 wait_for("the end of all others", lambda: len(self.units()) == 1 and self.boots() == self.units(), 30)
-                # What is being stopped is no active unit any more, and may still have its process.
-                wait_for("the processes of all others to end", lambda: len(self.pids("python3 app.py")) == 1, 30)
+                self.wait_for_one_process()
                 self.assertEqual(self.unit(self.units()[0], "Restart"), "always")
                 self.assertEqual(len(os.listdir(box.root + "/var/lib/belay/units")), 1)
         self.assert_none_failed(judge, "10 deaths of the daemon in the life of a unit")
