@@ -96,7 +96,7 @@ Result<void> prepare(Connection& connection, const std::string& backups, Expecte
     if (done) sqlite3_db_release_memory(raw);
     if (done) done = set(connection, "journal_mode", "WAL", "wal");
     // What one large commit or a long read made of the log is given back.
-    if (done) done = set(connection, "journal_size_limit", "16777216", "16777216");
+    if (done) done = set(connection, "journal_size_limit", "8388608", "8388608");
     // A 202 promises that the delivery survives a power cut: FULL syncs the log at each commit.
     if (done) done = set(connection, "synchronous", "FULL", "2");
     if (done) done = set(connection, "foreign_keys", "ON", "1");

@@ -251,7 +251,7 @@ TEST_F(StoreDurability, TheLogStaysShortInARush) {
     ASSERT_TRUE(put(*store, std::move(large_batch)));
     EXPECT_GT(fs::file_size(path_ + "-wal"), 20 * kMiB);
     ASSERT_TRUE(put(*store, {ports::PutConfig{"next", "x"}}));
-    EXPECT_LE(fs::file_size(path_ + "-wal"), 16 * kMiB);
+    EXPECT_LE(fs::file_size(path_ + "-wal"), 8 * kMiB);
     close(std::move(store));
 }
 
