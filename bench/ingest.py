@@ -17,6 +17,7 @@ import hmac
 import http.client
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -318,6 +319,7 @@ def slow_clients(server, seconds, where):
 
 
 def main():
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers end, too
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("servers", nargs="*", default=["nginx", "webhook", "belay"])
     options.add_argument("--seconds", type=int, default=4)

@@ -187,8 +187,12 @@ Task<Result<Accepted>> EngineCore::cancel(DeploymentId id, std::string by) {
     auto ended = co_await services_.journal.store()->deployment(id);
     if (!ended) co_return ended.error();
     if (!*ended) co_return Error{Errc::not_found, fmt::format("no deployment {}", to_string(id))};
+    const auto state = (*ended)->state;
+    // It is in nobody's hands while its end is being stored.
+    if (!domain::is_end(state))
+        co_return Error{Errc::conflict, fmt::format("{} is ending already", to_string(id))};
     co_return Error{Errc::conflict,
-                    fmt::format("{} has ended: {}", to_string(id), to_string((*ended)->state))};
+                    fmt::format("{} has ended: {}", to_string(id), to_string(state))};
 }
 
 Task<Result<Accepted>> EngineCore::approve(DeploymentId id, std::string by) {

@@ -122,7 +122,7 @@ class Deployer {
     Task<void> take_down();
     void watch_from_now();
     Task<void> stop_watching();
-    Task<bool> undisturbed_until(std::shared_ptr<async::Event> done);
+    Task<bool> undisturbed_until(async::Event& done);
     Task<Result<bool>> probe_through_proxy();
 
     // deployer_in_place.cpp: the same for a release that takes the place of the one before.

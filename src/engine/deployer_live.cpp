@@ -455,22 +455,22 @@ Task<void> drain_old(ports::Traffic& traffic, std::string app, ReleaseNumber rel
 
 struct Seen {
     Result<ReleaseNumber> release{ReleaseNumber{0}};
-    std::shared_ptr<async::Event> done = std::make_shared<async::Event>();
+    async::Event done;
 };
 
 // As drain_old(): the proxy waits for a process that takes no connections, and nobody else should.
 Task<void> look_through_proxy(ports::Prober& prober, ports::ProbeTarget target, std::string nonce,
                               std::shared_ptr<Seen> seen) {
     seen->release = co_await prober.through_proxy(std::move(target), std::move(nonce));
-    seen->done->set();
+    seen->done.set();
 }
 
 }  // namespace
 
 // False where something else came first: what is watched has tripped, or somebody asked.
-Task<bool> Deployer::undisturbed_until(std::shared_ptr<async::Event> done) {
+Task<bool> Deployer::undisturbed_until(async::Event& done) {
     async::Event over;
-    auto on_done = done->on_set([&over] { over.set(); });
+    auto on_done = done.on_set([&over] { over.set(); });
     auto on_trip = active().monitor->tripped().on_set([&over] { over.set(); });
     auto on_ask = active().step.on_request([&over] { over.set(); });
     co_await over.wait();
@@ -493,7 +493,7 @@ Task<domain::Event> Deployer::drain() {
                                         app_.fallback->manifest.route.drain, done));
     else
         done->set();
-    const bool drained = co_await undisturbed_until(done);
+    const bool drained = co_await undisturbed_until(*done);
     if (!drained) co_return left(tripped_or_asked());
     Event event;
     event.kind = Kind::drained;

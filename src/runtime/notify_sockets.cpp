@@ -160,8 +160,11 @@ class Sockets final : public NotifySockets {
         if (!failure) socket->datagrams.bind(Datagrams::endpoint(path.string()), failure);
         if (failure) return errno_error(failure.value(), "making the socket " + path.string());
         if (::chmod(path.c_str(), 0600) != 0 ||
-            (user && ::geteuid() == 0 && ::lchown(path.c_str(), user->uid, user->gid) != 0))
-            return errno_error(errno, "letting the app at its socket " + path.string());
+            (user && ::geteuid() == 0 && ::lchown(path.c_str(), user->uid, user->gid) != 0)) {
+            auto error = errno_error(errno, "letting the app at its socket " + path.string());
+            ::unlink(path.c_str());
+            return error;
+        }
         socket->receive();
         sockets_[run_id] = socket;
         return socket;

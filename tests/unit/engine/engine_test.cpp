@@ -624,6 +624,23 @@ TEST(Engine, ACancelThatIsNotStoredLeavesItInTheQueue) {
     EXPECT_EQ(world.end_of(id).state, State::healthy);
 }
 
+TEST(Engine, ASecondCancelMeanwhileIsToldThatItIsEnding) {
+    EngineWorld world;
+    world.start_live();
+    ASSERT_TRUE(world.ask(world.engine->hold("shop", "", "ada")));
+    auto id = world.push('b').deployment;
+    std::string second;
+    world.store->hold_commit = [&](const auto&) -> Task<void> {
+        if (!second.empty()) co_return;
+        const std::string by = "bob";
+        auto refused = co_await world.engine->cancel(id, by);
+        second = refused ? "accepted" : refused.error().message;
+    };
+    ASSERT_TRUE(world.ask(world.engine->cancel(id, "ada")));
+    EXPECT_EQ(second, "d2 is ending already");
+    EXPECT_EQ(world.deployment(id).failure.detail, "canceled by ada");
+}
+
 TEST(Engine, StopSaysWhatIsInItsWay) {
     EngineWorld world;
     world.start_live();
