@@ -167,7 +167,7 @@ Task<void> EngineCore::route_live(AppContext& app) {
     if (upstreams.empty()) co_return;
     ++app.record.epoch;
     auto applied = co_await services_.world.traffic.apply(
-        route_of(app.live->manifest, std::move(upstreams), app.record.epoch, 0));
+        route_of(app.live->manifest, std::move(upstreams), app.record.epoch));
     if (!applied)
         log::error("the proxy did not take a live release's route",
                    {{"app", app.name}, {"error", applied.error().message}});
@@ -183,7 +183,13 @@ void EngineCore::on_proxy_connected(const ports::TrafficHello& hello) {
     for (const auto& [name, serving] : hello.apps) {
         auto& known = proxy_epochs_[name];
         known = std::max(known, serving.epoch);
-        if (auto* app = find(name)) app->record.epoch = std::max(app->record.epoch, serving.epoch);
+        auto* app = find(name);
+        if (!app) continue;
+        app->record.epoch = std::max(app->record.epoch, serving.epoch);
+        // It was away when that release ended.
+        const bool settled = lanes_.contains(name) && !app->active && app->live && !app->fallback;
+        if (settled && serving.fallback != 0)
+            services_.tasks.spawn("route " + name, route_live(*app));
     }
 }
 
@@ -349,15 +355,16 @@ Task<void> EngineCore::reconcile(AppContext& app, std::vector<Deployment> unfini
         co_await resume_active(app, *at_work);
         co_return;
     }
-    std::vector<RunSetPtr> kept{app.live};
-    co_await services_.fleet.stop_strays(app.name, std::move(kept));
     if (app.live) {
         // A daemon may have died between the one and the other.
         co_await settle_boot(services_, app);
         auto serving = co_await services_.world.traffic.serving(app.name);
-        bool routed = serving && serving->release == app.live->release();
+        const bool routed = serving && serving->release == app.live->release() &&
+                            serving->fallback == 0;  // which is about to stop
         if (!routed) co_await route_live(app);
     }
+    std::vector<RunSetPtr> kept{app.live};
+    co_await services_.fleet.stop_strays(app.name, std::move(kept));
 }
 
 Task<void> EngineCore::resume_active(AppContext& app, Deployment deployment) {

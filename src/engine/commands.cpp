@@ -308,8 +308,8 @@ Task<Result<void>> EngineCore::stop(std::string name, std::string by) {
     auto written = co_await services_.world.releases.write_live(live_manifest(app));
     if (!written) co_return written.error();
     // Without upstreams the proxy answers 503 and says why.
-    auto applied = co_await services_.world.traffic.apply(
-        route_of(app.live->manifest, {}, app.record.epoch, 0));
+    auto applied =
+        co_await services_.world.traffic.apply(route_of(app.live->manifest, {}, app.record.epoch));
     if (!applied)
         log::warning("the proxy did not take the empty route",
                      {{"error", applied.error().message}});

@@ -319,6 +319,7 @@ Task<void> Deployer::finish(Transition transition) {
                                    {"detail", next.failure.detail}});
     // Only now, with everything said and durable, does the release before it stop.
     if (next.state == State::healthy && app_.fallback) {
+        co_await close_way_back();
         co_await services_.fleet.stop(std::exchange(app_.fallback, nullptr), Which::all);
     }
 }

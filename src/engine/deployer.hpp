@@ -116,6 +116,7 @@ class Deployer {
     Task<Event> roll_back();
     Task<Result<void>> flip_back();
     void put_back(RunSetPtr old);
+    Task<void> close_way_back();
     Task<void> settle_live();
     Task<void> promote();
     Task<void> discard();

@@ -346,8 +346,11 @@ Task<domain::Event> Deployer::flip_to_candidate() {
     auto upstreams = services_.fleet.upstreams(*candidate);
     failpoint("before_flip");
     if (!upstreams.empty()) {
-        auto route = route_of(candidate->manifest, std::move(upstreams), deployment().epoch,
-                              deployment().previous);
+        auto route = route_of(candidate->manifest, std::move(upstreams), deployment().epoch);
+        if (app_.live) {
+            route.fallback = app_.live->release();
+            route.fallback_upstreams = services_.fleet.upstreams_beside(*app_.live);
+        }
         auto applied = co_await world().traffic.apply(std::move(route));
         if (!applied) {
             co_await revert_switch();
@@ -394,7 +397,7 @@ Task<void> Deployer::revert_switch() {
             log::error("a process of the live release did not come back",
                        {{"app", app_.name}, {"error", restarted.error().detail}});
         auto route = route_of(app_.live->manifest, services_.fleet.upstreams(*app_.live),
-                              deployment().epoch + 1, 0);
+                              deployment().epoch + 1);
         auto applied = co_await world().traffic.apply(std::move(route));
         if (!applied)
             log::error("the proxy did not confirm the live release's route",
@@ -639,7 +642,7 @@ Task<Result<void>> Deployer::flip_back() {
         co_return Error{Errc::unavailable, unanswered};
     auto upstreams = services_.fleet.upstreams(*old);
     if (!upstreams.empty()) {
-        auto route = route_of(old->manifest, std::move(upstreams), deployment().epoch + 1, 0);
+        auto route = route_of(old->manifest, std::move(upstreams), deployment().epoch + 1);
         auto applied = co_await world().traffic.apply(route);
         if (!applied && applied.error().code == Errc::conflict) {
             // It went back once before, at another port.
@@ -662,6 +665,19 @@ void Deployer::put_back(RunSetPtr old) {
     app_.live_release.state = domain::ReleaseState::live;
     app_.fallback_release = {};
     app_.record.live = old->release();
+}
+
+// Nothing fails over any more to what is about to stop.
+Task<void> Deployer::close_way_back() {
+    auto upstreams = services_.fleet.upstreams(*app_.live);
+    if (upstreams.empty()) co_return;
+    auto applied = co_await world().traffic.apply(
+        route_of(app_.live->manifest, std::move(upstreams), deployment().epoch + 1));
+    // A route of a higher epoch has no fallback either. A proxy that is away gets it once it is
+    // back.
+    if (!applied && applied.error().code != Errc::conflict)
+        log::warning("the proxy did not hear that the release before it ends",
+                     {{"app", app_.name}, {"error", applied.error().message}});
 }
 
 Task<domain::Event> Deployer::roll_back() {

@@ -361,6 +361,17 @@ std::vector<ports::Upstream> Fleet::upstreams(const RunSet& set) const {
     return result;
 }
 
+std::vector<ports::Upstream> Fleet::upstreams_beside(const RunSet& set) const {
+    std::vector<ports::Upstream> result;
+    for (const auto& member : set.members) {
+        auto info = runtime_.info(member.run_id);
+        if (member.serves && member.overlap && member.started && member.port != 0 && info &&
+            alive(info->state))
+            result.push_back({"127.0.0.1", member.port});
+    }
+    return result;
+}
+
 async::Subscription Fleet::watch(
     const RunSet& set, std::function<void(const Member&, const ports::RunInfo&)> callback) {
     auto watcher = std::make_shared<Watcher>(Watcher{set.members, std::move(callback)});

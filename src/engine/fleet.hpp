@@ -120,6 +120,8 @@ class Fleet {
     // Something of it was started by the machine, so that it is of a later boot than all before.
     bool booted(const RunSet& set) const;
     std::vector<ports::Upstream> upstreams(const RunSet& set) const;
+    // Of these, those that run now and stay up when another release takes the traffic.
+    std::vector<ports::Upstream> upstreams_beside(const RunSet& set) const;
     // Called for every change of one of the set's members until the subscription ends.
     [[nodiscard]] async::Subscription watch(
         const RunSet& set, std::function<void(const Member&, const ports::RunInfo&)> callback);

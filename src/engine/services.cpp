@@ -110,7 +110,7 @@ ports::AddEvent app_event(const std::string& app, TimePoint at, std::string stat
 }
 
 ports::Route route_of(const domain::Manifest& manifest, std::vector<ports::Upstream> upstreams,
-                      std::int64_t epoch, ReleaseNumber fallback) {
+                      std::int64_t epoch) {
     ports::Route route;
     route.app = manifest.app;
     route.epoch = epoch;
@@ -119,7 +119,6 @@ ports::Route route_of(const domain::Manifest& manifest, std::vector<ports::Upstr
     route.path_prefix = manifest.route.path_prefix;
     route.listen = manifest.route.listen;
     route.upstreams = std::move(upstreams);
-    route.fallback = fallback;
     route.drain = manifest.route.drain;
     return route;
 }

@@ -130,7 +130,7 @@ ports::AddEvent app_event(const std::string& app, TimePoint at, std::string stat
                           std::string text);
 // How a release is shown to the proxy.
 ports::Route route_of(const domain::Manifest& manifest, std::vector<ports::Upstream> upstreams,
-                      std::int64_t epoch, ReleaseNumber fallback);
+                      std::int64_t epoch);
 // It has spoken over NOTIFY_SOCKET, and not said READY=1 yet.
 bool says_it_starts(const Services& services, const Member& member);
 // One probe of one serving member; of type none a process that runs passes.

@@ -73,10 +73,12 @@ void write_requests(Page& page, const Facts& facts) {
                    family.add(std::move(labels), counters.open_streams);
                }));
     page.counter("belay_proxy_upstream_errors_total",
-                 "Trouble with an app's process: it took no connection, closed before its answer "
-                 "was whole, or was late; and answers that were cut for it.",
+                 "Trouble with an app's processes: one took no connection; none did, and the "
+                 "release before answered; one closed before its answer was whole, or was late; "
+                 "and answers that were cut for it.",
                  each(facts, [](Family& family, const ReleaseCounters& counters, Labels labels) {
                      family.add(with(labels, "kind", "connect"), counters.connect_errors);
+                     family.add(with(labels, "kind", "failed_over"), counters.failed_over);
                      family.add(with(labels, "kind", "reset"), counters.resets);
                      family.add(with(labels, "kind", "timeout"), counters.timeouts);
                      family.add(with(std::move(labels), "kind", "truncated"), counters.truncated);

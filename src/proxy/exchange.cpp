@@ -2,6 +2,8 @@
 
 #include "tunnel.hpp"
 
+#include <belay/base/log.hpp>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -96,6 +98,9 @@ Flow<After> Exchange::run() {
         }
         claim_ = Claim(release_);
         attempt = co_await this->attempt();
+        // Who looks for the routed release wants its answer, not another's.
+        if (attempt == Attempt::refused && live_->fallback && !probe_)
+            attempt = co_await attempt_fallback();
         // Nothing was sent: an app that just died is being restarted, or replaced by the release
         // before.
         if (attempt == Attempt::refused && plane_.loop.now_us() < patience) {
@@ -116,6 +121,33 @@ Flow<Exchange::Attempt> Exchange::attempt() {
     auto result = co_await send();
     if (uploading_) co_await stop_upload();
     co_return result;
+}
+
+// While a release is watched, the one before it still runs.
+Flow<Exchange::Attempt> Exchange::attempt_fallback() {
+    auto routed = live_;
+    serve_by(routed->fallback);
+    auto result = co_await attempt();
+    if (result == Attempt::refused) {
+        serve_by(std::move(routed));
+        co_return result;
+    }
+    if (!std::exchange(failed_over_, true)) {
+        ++routed->release->counters.requests;
+        ++routed->release->counters.failed_over;
+    }
+    if (!std::exchange(routed->failed_over, true))
+        log::warning("a release takes no connections; the one before it answers",
+                     {{"app", routed->route.app},
+                      {"release", std::to_string(routed->route.release)},
+                      {"fallback", std::to_string(routed->route.fallback)}});
+    co_return result;
+}
+
+void Exchange::serve_by(std::shared_ptr<Live> live) {
+    live_ = std::move(live);
+    release_ = live_->release;
+    claim_ = Claim(release_);
 }
 
 // Those that refused lately come last; of the rest the least busy, in turn.

@@ -64,6 +64,8 @@ class Exchange final : StreamObserver {
     };
 
     Flow<Attempt> attempt();
+    Flow<Attempt> attempt_fallback();
+    void serve_by(std::shared_ptr<Live> live);
     Flow<Attempt> connect();
     std::shared_ptr<Target> choose(const std::vector<Target*>& tried);
     std::unique_ptr<Upstream> reuse();
@@ -117,8 +119,9 @@ class Exchange final : StreamObserver {
     std::unique_ptr<Upstream> upstream_;
     bool repeated_ =
         false;  // a fresh connection broke before an answer, and the request was sent again
-    bool fresh_only_ = false;  // a kept connection has failed: no more of them
-    std::string request_;      // the head as sent
+    bool failed_over_ = false;  // counted as such
+    bool fresh_only_ = false;   // a kept connection has failed: no more of them
+    std::string request_;       // the head as sent
     std::int64_t begun_us_;
 
     // Of the request, as its head is gone once its body streams.

@@ -20,8 +20,10 @@ struct Live {
     ports::Route route;
     std::shared_ptr<Release> release;
     std::vector<std::shared_ptr<Target>> targets;
-    bool retired = false;  // replaced: nothing more is sent by it
-    std::size_t turn = 0;  // round robin among the least busy
+    std::shared_ptr<Live> fallback;  // takes what no target takes; null: nothing does
+    bool retired = false;            // replaced: nothing more is sent by it
+    bool failed_over = false;        // it was said that the fallback answers
+    std::size_t turn = 0;            // round robin among the least busy
 };
 
 // As a browser sends it, without port, lower case. IPv6 literals keep their brackets.

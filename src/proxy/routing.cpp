@@ -32,11 +32,14 @@ Result<void> check_route(const ports::Route& route) {
     if (route.upstream_idle.count() < 0 || route.response_timeout.count() <= 0 ||
         route.drain.count() < 0)
         return bad("a duration is negative");
-    for (const auto& upstream : route.upstreams) {
-        auto address = socket_address(upstream.host, upstream.port);
-        if (!address) return prefixed("upstream", address.error());
-        if (upstream.port == 0) return bad("an upstream has no port");
-    }
+    for (const auto* upstreams : {&route.upstreams, &route.fallback_upstreams})
+        for (const auto& upstream : *upstreams) {
+            auto address = socket_address(upstream.host, upstream.port);
+            if (!address) return prefixed("upstream", address.error());
+            if (upstream.port == 0) return bad("an upstream has no port");
+        }
+    if (!route.fallback_upstreams.empty() && route.fallback <= 0)
+        return bad("fallback_upstreams without a fallback");
     for (const auto& host : route.hosts)
         if (host.empty() || (host.find('*') != std::string::npos &&
                              (!host.starts_with("*.") || host.rfind('*') != 0)))
@@ -143,9 +146,8 @@ Result<void> Routing::set_settings(ports::TrafficSettings settings) {
 
 std::shared_ptr<Live> Routing::make_live(ports::Route route, const std::shared_ptr<Live>& old) {
     auto live = std::make_shared<Live>();
-    auto& release = apps_[route.app].releases[route.release];
-    if (!release) release = std::make_shared<Release>(route.app, route.release);
-    live->release = release;
+    live->release = release_of(route.app, route.release);
+    if (!route.fallback_upstreams.empty()) live->fallback = make_fallback(route);
     bool same = old && old->route.release == route.release;
     for (const auto& upstream : route.upstreams) {
         auto target = same ? same_target(old, upstream) : nullptr;
@@ -155,6 +157,23 @@ std::shared_ptr<Live> Routing::make_live(ports::Route route, const std::shared_p
     return live;
 }
 
+std::shared_ptr<Live> Routing::make_fallback(const ports::Route& route) {
+    auto live = std::make_shared<Live>();
+    live->route = route;
+    live->route.release = route.fallback;
+    live->route.upstreams = route.fallback_upstreams;
+    live->release = release_of(route.app, route.fallback);
+    for (const auto& upstream : route.fallback_upstreams)
+        live->targets.push_back(std::make_shared<Target>(upstream));
+    return live;
+}
+
+std::shared_ptr<Release> Routing::release_of(const std::string& app, ReleaseNumber number) {
+    auto& release = apps_[app].releases[number];
+    if (!release) release = std::make_shared<Release>(app, number);
+    return release;
+}
+
 void Routing::replace(App& app, const std::shared_ptr<Live>& old,
                       const std::shared_ptr<Live>& fresh) {
     old->retired = true;
@@ -162,6 +181,11 @@ void Routing::replace(App& app, const std::shared_ptr<Live>& old,
         if (!fresh ||
             std::find(fresh->targets.begin(), fresh->targets.end(), target) == fresh->targets.end())
             target->retire();
+    if (old->fallback) {
+        old->fallback->retired = true;
+        for (const auto& target : old->fallback->targets)
+            target->retire();
+    }
     if (fresh) {
         auto again = std::find(app.draining.begin(), app.draining.end(), fresh->release);
         if (again != app.draining.end()) app.draining.erase(again);

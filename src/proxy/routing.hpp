@@ -75,6 +75,8 @@ class Routing {
     Result<void> check_epoch(const std::string& app, std::int64_t epoch,
                              const ports::Route* route) const;
     std::shared_ptr<Live> make_live(ports::Route route, const std::shared_ptr<Live>& old);
+    std::shared_ptr<Live> make_fallback(const ports::Route& route);
+    std::shared_ptr<Release> release_of(const std::string& app, ReleaseNumber number);
     void replace(App& app, const std::shared_ptr<Live>& old, const std::shared_ptr<Live>& fresh);
     void begin_drain(App& app, std::shared_ptr<Release> release, Millis drain);
     void forget_old_releases(App& app);

@@ -36,6 +36,22 @@ json upstream_json(const ports::Upstream& upstream) {
     return {{"host", upstream.host}, {"port", upstream.port}};
 }
 
+json upstreams_json(const std::vector<ports::Upstream>& upstreams) {
+    json all = json::array();
+    for (const auto& upstream : upstreams)
+        all.push_back(upstream_json(upstream));
+    return all;
+}
+
+void read(const json& from, const char* key, std::vector<ports::Upstream>& into) {
+    for (const auto& item : from.value(key, json::array())) {
+        ports::Upstream upstream;
+        read(item, "host", upstream.host);
+        read(item, "port", upstream.port);
+        into.push_back(std::move(upstream));
+    }
+}
+
 // What the readers throw becomes the result.
 template <class T, class Reader>
 Result<T> guarded(const json& from, Reader reader) {
@@ -73,17 +89,15 @@ ports::Expose read_expose(const std::string& text) {
 }  // namespace
 
 json to_json(const ports::Route& route) {
-    json upstreams = json::array();
-    for (const auto& upstream : route.upstreams)
-        upstreams.push_back(upstream_json(upstream));
     return {{"app", route.app},
             {"epoch", route.epoch},
             {"release", route.release},
             {"hosts", route.hosts},
             {"path_prefix", route.path_prefix},
             {"listen", route.listen},
-            {"upstreams", std::move(upstreams)},
+            {"upstreams", upstreams_json(route.upstreams)},
             {"fallback", route.fallback},
+            {"fallback_upstreams", upstreams_json(route.fallback_upstreams)},
             {"drain_ms", route.drain.count()},
             {"upstream_idle_ms", route.upstream_idle.count()},
             {"response_timeout_ms", route.response_timeout.count()}};
@@ -101,12 +115,8 @@ Result<ports::Route> read_route(const json& from) {
         read(from, "drain_ms", route.drain);
         read(from, "upstream_idle_ms", route.upstream_idle);
         read(from, "response_timeout_ms", route.response_timeout);
-        for (const auto& item : from.value("upstreams", json::array())) {
-            ports::Upstream upstream;
-            read(item, "host", upstream.host);
-            read(item, "port", upstream.port);
-            route.upstreams.push_back(upstream);
-        }
+        read(from, "upstreams", route.upstreams);
+        read(from, "fallback_upstreams", route.fallback_upstreams);
     });
 }
 
@@ -148,6 +158,7 @@ json to_json(const ports::ReleaseCounters& counters) {
             {"status", counters.status},
             {"gateway_errors", counters.gateway_errors},
             {"truncated", counters.truncated},
+            {"failed_over", counters.failed_over},
             {"connect_errors", counters.connect_errors},
             {"resets", counters.resets},
             {"timeouts", counters.timeouts},
@@ -165,6 +176,7 @@ Result<ports::ReleaseCounters> read_counters(const json& from) {
         read(from, "status", counters.status);
         read(from, "gateway_errors", counters.gateway_errors);
         read(from, "truncated", counters.truncated);
+        read(from, "failed_over", counters.failed_over);
         read(from, "connect_errors", counters.connect_errors);
         read(from, "resets", counters.resets);
         read(from, "timeouts", counters.timeouts);

@@ -146,7 +146,9 @@ class DaemonFaults(Faults):
                 m.wait_state(second, "draining", "baking")
                 slow.sendall(b"whole")
                 slow.settimeout(10)
-                self.assertIn(b"r1 ok", slow.recv(4096))
+                answer = http.client.HTTPResponse(slow)
+                answer.begin()
+                self.assertEqual((answer.status, answer.read().strip()), (200, b"r1 ok"))
             record = self.ended(second, "healthy")
         wait_for("the old release to end", lambda: not alive(old))
         self.one_live_release("r2", record["release"])
@@ -162,6 +164,25 @@ class DaemonFaults(Faults):
             m.start()
             self.ended(second, "rolled_back", "unhealthy")
             self.assertEqual(m.get("/pid")[1], old, "the old release did not stay warm")
+        self.one_live_release("r1", 1)
+
+    def test_fault13_a_death_in_the_bake_with_no_daemon_costs_no_request(self):
+        m = self.machine
+        self.live("r1", windows=windows(bake="8s"))
+        old = m.get("/pid")[1]
+        with m.users(rate=60):
+            second = self.push("r2", "dies 4")
+            m.wait_state(second, "baking")
+            m.kill()
+            new = int(m.get("/pid")[1])
+            self.assertNotEqual(str(new), old)
+            # Its shim starts it again, and it dies again; between the two nothing of it listens.
+            wait_for("the release before to answer", lambda: m.get("/pid")[1] == old)
+            self.assertFalse(alive(new))
+            wait_for("the new release to be there again", lambda: m.get("/pid")[1] not in (old, str(new)))
+            wait_for("the release before to answer again", lambda: m.get("/pid")[1] == old)
+            m.start()
+            self.ended(second, "rolled_back", "exited")
         self.one_live_release("r1", 1)
 
     def paused(self, seconds):

@@ -356,9 +356,11 @@ class FakeRuntime : public ports::Runtime {
         if (found == machine_.processes.end()) co_return Error{Errc::not_found, id};
         machine_.boots.erase(id);
         if (machine_.stop_takes > Millis{0}) co_await timers_.sleep(machine_.stop_takes);
+        if (on_stop) on_stop(found->second.info);
         found->second.info.state = ports::RunState::exited;
         co_return Result<void>{};
     }
+    std::function<void(const ports::RunInfo&)> on_stop;
     Task<Result<void>> add_listeners(std::string, std::vector<ports::Listener>) override {
         co_return Result<void>{};
     }
@@ -445,7 +447,9 @@ class FakeTraffic : public ports::Traffic {
         if (route.epoch < epoch || (route.epoch == epoch && machine_.routes[route.app] != route))
             co_return Error{Errc::conflict, "a higher epoch is in force"};
         epoch = route.epoch;
-        machine_.flips.push_back(route.release);
+        if (auto now = machine_.routes.find(route.app);
+            now == machine_.routes.end() || now->second.release != route.release)
+            machine_.flips.push_back(route.release);
         machine_.routes[route.app] = std::move(route);
         co_return Result<void>{};
     }
@@ -479,25 +483,34 @@ class FakeTraffic : public ports::Traffic {
     }
     Task<Result<ports::Serving>> serving(std::string app) override {
         if (!machine_.epochs.contains(app)) co_return Error{Errc::not_found, app};
-        ports::Serving serving;
-        serving.epoch = machine_.epochs[app];
-        auto route = machine_.routes.find(app);
-        if (route != machine_.routes.end()) serving.release = route->second.release;
-        co_return serving;
+        co_return serving_of(app);
     }
     Task<Result<void>> shutdown(Millis) override { co_return Result<void>{}; }
     void on_connected(std::function<void(const ports::TrafficHello&)> callback) override {
-        callback(greeting());
+        callback_ = std::move(callback);
+        reconnect();
     }
+    void reconnect() { callback_(greeting()); }
 
   private:
     ports::TrafficHello greeting() const {
         ports::TrafficHello hello;
         for (const auto& [app, epoch] : machine_.epochs)
-            hello.apps[app].epoch = epoch;
+            hello.apps[app] = serving_of(app);
         return hello;
     }
+    ports::Serving serving_of(const std::string& app) const {
+        ports::Serving serving;
+        serving.epoch = machine_.epochs.at(app);
+        auto route = machine_.routes.find(app);
+        if (route != machine_.routes.end()) {
+            serving.release = route->second.release;
+            serving.fallback = route->second.fallback;
+        }
+        return serving;
+    }
     FakeMachine& machine_;
+    std::function<void(const ports::TrafficHello&)> callback_;
 };
 
 class FakeProber : public ports::Prober {

@@ -35,8 +35,12 @@ struct Route {
     std::vector<std::string>
         listen;  // "127.0.0.1:3000", "[::1]:3000", ":3000": listeners of this app alone
     std::vector<Upstream> upstreams;  // none: answered 503 with Retry-After
-    ReleaseNumber fallback =
-        0;  // where a rollback would go; kept for the daemon's recovery, not acted on
+    // The release before, while it is kept warm: where a rollback would go. 0: there is no way
+    // back.
+    ReleaseNumber fallback = 0;
+    // What of it still serves. A request that none of `upstreams` takes goes there, so that a
+    // release that dies while it is watched costs none, with the daemon dead as well.
+    std::vector<Upstream> fallback_upstreams;
     Millis drain{30'000};         // upgraded streams of a replaced release live no longer than this
     Millis upstream_idle{4'000};  // below the idle timeout of the app's server (Node's is 5 s)
     Millis response_timeout{60'000};  // until the response's header, then answered 504
@@ -88,9 +92,11 @@ struct ReleaseCounters {
     std::array<std::uint64_t, 5> status{};  // answers of the app: 1xx (101) 2xx 3xx 4xx 5xx
     std::uint64_t gateway_errors = 0;       // 502, 503, 504 that the proxy had to answer itself
     std::uint64_t truncated = 0;            // answers that ended before they were whole
-    std::uint64_t connect_errors = 0;       // attempts, also those that another instance made good
-    std::uint64_t resets = 0;               // the app closed before its answer was whole
-    std::uint64_t timeouts = 0;             // response header or body overdue
+    // That no instance of it took and the fallback did; among the requests of both.
+    std::uint64_t failed_over = 0;
+    std::uint64_t connect_errors = 0;  // attempts, also those that another instance made good
+    std::uint64_t resets = 0;          // the app closed before its answer was whole
+    std::uint64_t timeouts = 0;        // response header or body overdue
     std::uint64_t client_aborts =
         0;  // the client left before the answer was whole; not the app's failure
     std::uint64_t in_flight = 0;       // now, upgraded streams not included
@@ -99,7 +105,7 @@ struct ReleaseCounters {
     std::array<std::uint64_t, kLatencyBounds.size() + 1> latency{};  // not cumulative
 
     // What a bake counts against the release.
-    std::uint64_t failed() const { return status[4] + gateway_errors + truncated; }
+    std::uint64_t failed() const { return status[4] + gateway_errors + truncated + failed_over; }
 };
 
 // What the proxy has counted since its start, and what it has open now.

@@ -165,6 +165,70 @@ TEST(Faults, OutOfDescriptorsItGoesOnWhenTheyAreBack) {
     EXPECT_TRUE(contains(proxy.get("/"), "release 1"));
 }
 
+json fallback_to(int release, std::uint16_t port) {
+    return {{"fallback", release},
+            {"fallback_upstreams", json::array({{{"host", "127.0.0.1"}, {"port", port}}})}};
+}
+
+TEST(Faults, WhatAReleaseDoesNotTakeGoesToTheOneBeforeIt) {
+    Backend before(6);
+    ProxyProcess proxy;
+    std::ofstream(proxy.directory() + "/nonce") << "0123456789abcdef0123\n";
+    ASSERT_TRUE(proxy.route(3, 7, {refusing_port(), refusing_port()}, fallback_to(6, before.port()))
+                    .contains("ok"));
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_TRUE(contains(proxy.get("/"), "release 6"));
+        EXPECT_TRUE(contains(proxy.exchange("POST /echo HTTP/1.1\r\nHost: a\r\n"
+                                            "Content-Length: 4\r\nConnection: close\r\n\r\nbody"),
+                             "HTTP/1.1 200"));
+    }
+    auto routed = proxy.counters(7);
+    EXPECT_EQ(routed["requests"], 10);
+    EXPECT_EQ(routed["failed_over"], 10) << "they count against it";
+    EXPECT_EQ(routed["gateway_errors"], 0);
+    EXPECT_EQ(proxy.counters(6)["requests"], 10);
+    EXPECT_EQ(proxy.counters(6)["status"][1], 10);
+    // Whoever asks for the routed release gets no other's answer.
+    auto probe = proxy.exchange(
+        "GET / HTTP/1.1\r\nHost: a\r\nX-Belay-Nonce: 0123456789abcdef0123\r\n"
+        "Connection: close\r\n\r\n");
+    EXPECT_TRUE(probe.starts_with("HTTP/1.1 502 "));
+    EXPECT_TRUE(contains(probe, "X-Belay-Release: 7"));
+    // Also with a new proxy and no daemon.
+    ASSERT_TRUE(proxy.call({{"op", "sync"}}).contains("ok"));
+    proxy.kill();
+    proxy.start();
+    EXPECT_TRUE(contains(proxy.get("/"), "release 6"));
+    // Until it is no longer there to go back to.
+    ASSERT_TRUE(proxy.route(4, 7, {refusing_port()}).contains("ok"));
+    EXPECT_TRUE(proxy.get("/").starts_with("HTTP/1.1 502 "));
+    EXPECT_EQ(proxy.counters(6)["requests"], 1);
+}
+
+TEST(Faults, AReleaseThatDiesBehindAKeptConnectionGivesWayToTheOneBefore) {
+    Backend before(6);
+    auto dying = std::make_unique<Backend>(7);
+    ProxyProcess proxy;
+    proxy.route(3, 7, {dying->port()}, fallback_to(6, before.port()));
+    auto client = proxy.client();
+    client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(receive_message(client).body, "release 7");
+    dying.reset();
+    client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(receive_message(client).body, "release 6");
+}
+
+TEST(Faults, WhereTheReleaseBeforeIsGoneTooTheRoutedOneIsBlamed) {
+    ProxyProcess proxy;
+    proxy.route(3, 7, {refusing_port()}, fallback_to(6, refusing_port()));
+    EXPECT_TRUE(proxy.get("/").starts_with("HTTP/1.1 502 "));
+    EXPECT_EQ(proxy.counters(7)["gateway_errors"], 1);
+    EXPECT_EQ(proxy.counters(7)["failed_over"], 0);
+    EXPECT_EQ(proxy.counters(6)["gateway_errors"], 0);
+    auto nowhere = proxy.route(4, 7, {refusing_port()}, fallback_to(0, 1));
+    EXPECT_TRUE(contains(nowhere.dump(), "fallback_upstreams without a fallback"));
+}
+
 TEST(Faults, KilledProxyLosesNoQueuedConnectionAndServesItsOwnFile) {
     Backend backend(7);
     ProxyProcess proxy;

@@ -36,6 +36,7 @@ void expect_whole(EngineWorld& world, const std::string& where) {
     EXPECT_EQ(world.machine.current, served) << where;
     EXPECT_EQ(world.machine.running(), std::vector<ReleaseNumber>{served}) << where;
     EXPECT_EQ(world.machine.processes.size(), 1u) << where;
+    EXPECT_EQ(world.machine.routes.at("shop").fallback, 0) << where << ": which has ended";
     const auto& kept = *world.machine.processes.begin();
     if (kept.second.unit) {
         EXPECT_EQ(world.machine.boots, std::set<std::string>{kept.first}) << where;

@@ -142,6 +142,56 @@ TEST(Engine, GoesBackAtOnceWhenTheNewReleaseDiesInItsBake) {
     EXPECT_EQ(world.disk->apps.at("shop").live, 1);
 }
 
+// So that a release that dies in its bake costs no request while the daemon is dead, too.
+TEST(Engine, GivesTheProxyTheWayBackForAsLongAsItIsThere) {
+    EngineWorld world;
+    world.start_live();
+    const auto old = world.machine.routes.at("shop");
+    EXPECT_EQ(old.fallback, 0);
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::baking));
+    const auto& route = world.machine.routes.at("shop");
+    EXPECT_EQ(route.fallback, 1);
+    EXPECT_EQ(route.fallback_upstreams, old.upstreams);
+    // What is about to stop is not named any more.
+    bool named = false;
+    world.runtime->on_stop = [&](const ports::RunInfo& info) {
+        named = named || world.machine.routes.at("shop").fallback != 0;
+        EXPECT_EQ(info.port, old.upstreams.front().port);
+    };
+    EXPECT_EQ(world.end_of(id).state, State::healthy);
+    EXPECT_EQ(world.machine.running(), (std::vector<ReleaseNumber>{2}));
+    EXPECT_FALSE(named);
+    EXPECT_EQ(world.machine.routes.at("shop").fallback, 0);
+    EXPECT_TRUE(world.machine.routes.at("shop").fallback_upstreams.empty());
+}
+
+TEST(Engine, TellsAProxyThatWasAwayThatTheWayBackIsClosed) {
+    EngineWorld world;
+    world.start_live();
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::baking));
+    world.machine.proxy_refuses = true;
+    EXPECT_EQ(world.end_of(id).state, State::healthy);
+    EXPECT_EQ(world.machine.routes.at("shop").fallback, 1) << "it was not heard";
+    world.machine.proxy_refuses = false;
+    world.traffic->reconnect();
+    EXPECT_TRUE(world.run_until([&] { return world.machine.routes.at("shop").fallback == 0; }));
+    EXPECT_EQ(world.machine.served(), 2);
+    // The next switch is above it.
+    EXPECT_EQ(world.end_of(world.push('c').deployment).state, State::healthy);
+    EXPECT_EQ(world.machine.served(), 3);
+}
+
+TEST(Engine, NamesNoWayBackThatDoesNotRunBesideTheNewRelease) {
+    EngineWorld world;
+    world.config.apps[0].processes[0].overlap = false;
+    world.start_live();
+    auto id = world.push('b').deployment;
+    ASSERT_TRUE(world.reaches(id, State::baking));
+    EXPECT_TRUE(world.machine.routes.at("shop").fallback_upstreams.empty());
+}
+
 TEST(Engine, StaysWithWhatAnswersWhenTheReleaseBeforeAnswersNoMore) {
     EngineWorld world;
     world.start_live();

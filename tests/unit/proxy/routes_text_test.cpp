@@ -16,6 +16,7 @@ TEST(RoutesText, HoldsAllThatServingNeeds) {
     route.listen = {"127.0.0.1:3000"};
     route.upstreams = {{"127.0.0.1", 20001}, {"::1", 20002}};
     route.fallback = 4;
+    route.fallback_upstreams = {{"127.0.0.1", 20003}};
     route.drain = Millis{1};
     route.upstream_idle = Millis{2};
     route.response_timeout = Millis{3};
