@@ -360,8 +360,8 @@ const Keys<Process>& process_keys() {
             "this "
             "machine, the same in all processes, with its groups"),
         key("socket_activation", boolean_kind(), &Process::socket_activation,
-            "the private listening socket is handed over (LISTEN_FDS)",
-            {"the app opens PORT itself", {"false"}}),
+            "the private listening socket is handed over (LISTEN_FDS), so that who comes while the "
+            "program is started again waits in its queue"),
         key("runtime", choice({"process", "systemd"}), &Process::runtime,
             "who keeps it running: Belay's shim, or a transient unit of systemd (as root; "
             "docs/operations.md)"),

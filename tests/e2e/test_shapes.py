@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import unittest
 
 from machine import TestCase, free_ports, wait_for
@@ -30,6 +31,14 @@ except OSError:
 while True:
     time.sleep(60)
 '''
+
+
+HANDED = """server = Server(("127.0.0.1", port), Handler, bind_and_activate=False)
+assert os.environ["LISTEN_FDS"] == "1" and os.environ["LISTEN_PID"] == str(os.getpid())
+server.socket = socket.socket(fileno=3)
+server.server_address = server.socket.getsockname()
+assert server.server_address[1] == port
+"""
 
 
 class Shapes(TestCase):
@@ -113,6 +122,25 @@ overlap = false
             for number in range(2, 6):
                 self.assertEqual(m.deploy_push("shop", r, f"r{number}")["state"], "healthy")
         self.assertTrue({"r1", "r5"} <= set(users["releases"]))
+
+    def test_an_app_that_is_handed_its_socket_is_never_refused(self):
+        m, r = self.machine, self.repository
+        with open(os.path.join(r.work, "app.py")) as file:
+            app = file.read()
+        bound = 'server = Server(("127.0.0.1", port), Handler)\n'
+        self.assertIn(bound, app)
+        r.write("app.py", "import socket\n" + app.replace(bound, HANDED))
+        self.live("r1", text='[service]\nrun = ["/usr/bin/python3", "app.py"]\nsocket_activation = true\nstop_timeout = "5s"\n')
+        with m.users(rate=80):
+            self.assertEqual(m.deploy_push("shop", r, "r2")["state"], "healthy")
+        bad = m.deploy_push("shop", r, "r3", "dies 1")
+        self.assertEqual(bad["state"], "rolled_back", json.dumps(bad, indent=1))
+        web = m.status("shop")["processes"][0]
+        os.kill(int(m.get("/pid")[1]), signal.SIGKILL)
+        for _ in range(20):  # nobody takes them yet
+            socket.create_connection(("127.0.0.1", web["port"])).close()
+        self.assertEqual(m.get()[1].split()[0], "r2")
+        wait_for("its restart to be counted", lambda: m.status("shop")["processes"][0]["restarts"] > web["restarts"])
 
     def test_a_release_is_read_only_and_what_is_shared_lives_on(self):
         m, r = self.machine, self.repository

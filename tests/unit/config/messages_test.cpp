@@ -373,8 +373,7 @@ const std::vector<Case> kLater{
       "from this file"}},
     {"approval = \"none\"\npipeline = \"server\"\n" + kApp, {}},
     {kApp + "limits = { memory = \"1GiB\" }\nsocket_activation = true\nruntime = \"process\"\n",
-     {"shop.toml:5:21: warning: service.socket_activation: not in effect yet: the app opens PORT "
-      "itself"}},
+     {}},
     {kApp + "[build]\nrun = \"x\"\ncache = [\"~/.npm\"]\nsandbox = \"auto\"\nnetwork = false\n",
      {"shop.toml:6:9: warning: build.cache: not in effect yet: nothing but the build's HOME is "
       "kept between builds",
