@@ -85,7 +85,7 @@ class Deployer {
     Event superseded(domain::Rule rule, std::string detail) const;
     Event not_deployed(domain::Rule rule, std::string detail) const;
 
-    // deployer_live.cpp: from the sealed release to the end of the bake.
+    // deployer_verify.cpp: from the sealed release to a candidate that is healthy.
     Task<Event> start();
     Task<boost::system::result<domain::Manifest, Event>> intact_manifest();
     Task<Event> start_candidate();
@@ -103,6 +103,8 @@ class Deployer {
     Task<Result<bool>> check_owner(RunSetPtr set, std::size_t index, bool& gone);
     Task<std::optional<Event>> check_stranger(RunSetPtr set, std::size_t index);
     Task<Event> overdue(RunSetPtr set, std::size_t index, std::string last_error);
+
+    // deployer_live.cpp: from the switch to the end of the bake, and the ways back.
     Task<Event> switch_traffic();
     Task<Event> flip_to_candidate();
     Task<std::optional<Event>> change_exclusive(RunSetPtr candidate);

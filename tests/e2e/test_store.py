@@ -300,7 +300,7 @@ class Files(Record):
         self.assertEqual(m.status("shop")["live"]["release"], number)
 
     def test_Fault38_a_release_with_a_cut_file_is_not_started(self):
-        """Row 38 | test_store.Files | Deployer::start() in src/engine/deployer_live.cpp: releases.verify()."""
+        """Row 38 | test_store.Files | Deployer::start() in src/engine/deployer_verify.cpp: releases.verify()."""
         m, r = self.machine, self.repository
         self.live("r1")
         second = m.deploy_push("shop", r, "r2")
@@ -316,7 +316,7 @@ class Files(Record):
         shutil.rmtree(gone)
 
     def test_Fault39_a_release_whose_directory_is_gone_is_not_started(self):
-        """Row 39 | test_store.Files | Deployer::start() in src/engine/deployer_live.cpp: releases.verify()."""
+        """Row 39 | test_store.Files | Deployer::start() in src/engine/deployer_verify.cpp: releases.verify()."""
         m, r = self.machine, self.repository
         self.live("r1")
         second = m.deploy_push("shop", r, "r2")

@@ -115,14 +115,21 @@ struct FakeMachine {
         auto route = routes.find("shop");
         return route == routes.end() ? 0 : route->second.release;
     }
-    // Whether users get an answer: the route leads to a running process of that release.
+    // Whether users get an answer: the route leads to a running process of its release, or of the
+    // one before.
     bool answers() const {
-        auto route = routes.find("shop");
-        if (route == routes.end() || route->second.upstreams.empty()) return false;
+        auto found = routes.find("shop");
+        if (found == routes.end() || found->second.upstreams.empty()) return false;
+        const auto& route = found->second;
         return std::any_of(processes.begin(), processes.end(), [&](const auto& entry) {
-            return entry.second.info.state == ports::RunState::running &&
-                   entry.second.info.port == route->second.upstreams.front().port &&
-                   entry.second.release == route->second.release;
+            const auto& process = entry.second;
+            auto is = [&](ReleaseNumber release, const std::vector<ports::Upstream>& upstreams) {
+                return process.release == release && !upstreams.empty() &&
+                       process.info.port == upstreams.front().port;
+            };
+            return process.info.state == ports::RunState::running &&
+                   (is(route.release, route.upstreams) ||
+                    is(route.fallback, route.fallback_upstreams));
         });
     }
     // What the machine starts by itself is there, whatever else comes up.

@@ -310,6 +310,16 @@ class Server(OnServer):
         with open(path) as file:
             return [line.strip().removeprefix("Wants=") for line in file if line.startswith("Wants=")]
 
+    def break_belay(self):
+        """From its next start on."""
+        self.box.write("/etc/systemd/system/belay.service.d/broken.conf", "[Service]\nExecStart=\nExecStart=/bin/false\n")
+
+    def mend_belay(self):
+        shutil.rmtree(self.box.root + "/etc/systemd/system/belay.service.d")
+        self.box.run("systemctl", "daemon-reload")
+        self.box.run("systemctl", "restart", "belay")
+        self.wait_daemon()
+
     def test_an_app_that_systemd_keeps(self):
         box = self.box
         self.service = 'runtime = "systemd"\nlimits = { memory = "256MiB", cpu = 1.5, processes = 100 }\n'
@@ -358,7 +368,7 @@ class Server(OnServer):
         wait_for("the daemon's word on it", lambda: "killed by KILL" in box.log(), 30)
 
         # A machine whose Belay does not come up.
-        box.write("/etc/systemd/system/belay.service.d/broken.conf", "[Service]\nExecStart=\nExecStart=/bin/false\n")
+        self.break_belay()
         box.reboot()
         box.wait_running()
         wait_for("the release without a daemon", lambda: self.served() == "r2", 60)
@@ -367,10 +377,7 @@ class Server(OnServer):
         apps = self.pids("python3 app.py")
         self.assertEqual(len(apps), 1)
         judge = self.users()
-        shutil.rmtree(box.root + "/etc/systemd/system/belay.service.d")
-        box.run("systemctl", "daemon-reload")
-        box.run("systemctl", "restart", "belay")
-        self.wait_daemon()
+        self.mend_belay()
         self.assertEqual(self.pids("python3 app.py"), apps, "it is taken over, not started again")
         self.assertEqual(self.units(), [live])
         self.assertEqual(self.push("r7")["state"], "healthy")
@@ -384,6 +391,24 @@ class Server(OnServer):
         wait_for("the release after a boot", lambda: self.served() == "r7", 60)
         self.wait_for_one_process()
         self.assertEqual(self.boots(), self.units())
+
+        # The machine goes down in a bake, and no Belay comes up. The proxy was told of the new release, but what is proven answers.
+        box.write("/etc/belay/apps/shop.toml", re.sub(r'\nbake = "\w+"', '\nbake = "15s"', self.app_file(self.url) + self.traffic))
+        self.belay("reload")
+        watched = self.deliver("r8")
+        wait_for("its bake", lambda: self.json("show", watched)["state"] == "baking")
+        self.assertEqual(self.served(), "r8")
+        self.break_belay()
+        box.reboot()
+        box.wait_running()
+        wait_for("the proven release without a daemon", lambda: self.served() == "r7", 60)
+        self.assertNotEqual(self.belay("status", check=False).returncode, 0)
+        judge = self.users()
+        self.mend_belay()
+        self.assertEqual(self.wait_end(watched)["state"], "healthy")
+        self.assert_none_failed(judge, "a daemon that comes after a reboot in a bake")
+        self.assertEqual(self.served(), "r8")
+        self.wait_for_one_process()
 
         # Back to shims, and to nothing at all.
         judge = self.users()
@@ -403,7 +428,7 @@ class Server(OnServer):
         wait_for("the end of the release before", lambda: self.belay("stop", "shop", check=False).returncode == 0)
         self.assertEqual((self.units(), self.boots()), ([], []))
         self.belay("start", "shop", "--wait", check=False)
-        wait_for("the app again", lambda: self.served() == "r7", 60)
+        wait_for("the app again", lambda: self.served() == "r8", 60)
         box.run("apt-get", "purge", "-y", "belay", DEBIAN_FRONTEND="noninteractive")
         self.assertEqual(self.pids("belay|app.py"), [])
         self.assertEqual(box.run("sh", "-c", "find /etc/systemd -name 'belay*'").stdout, "")
