@@ -355,9 +355,13 @@ bool Routing::is_live(const std::string& app, ReleaseNumber number) const {
 }
 
 void Routing::drop_idle() {
-    for (const auto& [name, live] : lives_)
+    for (const auto& [name, live] : lives_) {
         for (const auto& target : live->targets)
             target->drop_idle();
+        if (!live->fallback) continue;
+        for (const auto& target : live->fallback->targets)
+            target->drop_idle();
+    }
     if (daemon_)
         for (const auto& target : daemon_->targets)
             target->drop_idle();
