@@ -1,8 +1,5 @@
 // What people ask for.
 #include "engine_core.hpp"
-#include "environment.hpp"
-#include "matching.hpp"
-#include "users.hpp"
 
 #include <belay/base/log.hpp>
 #include <belay/domain/target.hpp>
@@ -10,8 +7,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fcntl.h>
-#include <unistd.h>
 
 namespace belay::engine {
 
@@ -386,16 +381,6 @@ Task<Result<void>> EngineCore::remove_known(AppContext& app, bool purge, std::st
     co_return Result<void>{};
 }
 
-Task<Result<ReloadReport>> EngineCore::reload() {
-    auto report = take_config(services_.world.config.load());
-    auto unopened = co_await open_listeners();
-    for (const auto& problem : unopened)
-        report.complaints.push_back({"", 0, 0, problem, true});
-    for (auto& [name, app] : apps_)
-        start_tasks(*app);
-    co_return report;
-}
-
 Task<Result<void>> EngineCore::backup(std::string file) {
     auto* store = services_.journal.store();
     if (!store) co_return services_.journal.unavailable();
@@ -410,110 +395,6 @@ Task<Result<void>> EngineCore::restore(std::string file) {
     auto restoring = services_.hooks.restore(std::move(file));
     auto done = co_await std::move(restoring);
     co_return done;
-}
-
-// Puts a checked configuration in force, file by file; one with errors leaves what was in force.
-ReloadReport EngineCore::take_config(ports::LoadedConfig loaded) {
-    ReloadReport report;
-    report.complaints = loaded.complaints;
-    server_problem_.clear();
-    if (loaded.server) {
-        if (services_.server != *loaded.server && loaded_)
-            report.changes.emplace_back("belay.toml", "changed");
-        services_.server = *loaded.server;
-        services_.slots.set_count(services_.server.concurrent_deployments);
-    } else {
-        report.ok = false;
-        for (const auto& complaint : loaded.complaints)
-            if (!complaint.warning && server_problem_.empty())
-                server_problem_ = complaint.to_string();
-        domain::EventRecord event;
-        event.at = services_.now();
-        event.type = "config";
-        event.state = "config_invalid";
-        event.text = server_problem_;
-        services_.tasks.spawn("config event", save_event(ports::AddEvent{std::move(event)}));
-    }
-    std::set<std::string> present;
-    for (auto& file : loaded.apps) {
-        present.insert(file.name);
-        report.complaints.insert(report.complaints.end(), file.complaints.begin(),
-                                 file.complaints.end());
-        const bool is_new = find(file.name) == nullptr || find(file.name)->record.removed;
-        if (is_new && !file.config) report.ok = false;
-        auto& app = add_app(file.name);
-        app.record.removed = false;
-        app.file = file.file;
-        app.config_error.clear();
-        if (std::exchange(app.orphaned, false))
-            report.changes.emplace_back(file.name, "its file is back");
-        if (!file.config) {
-            report.ok = false;
-            for (const auto& complaint : file.complaints)
-                if (!complaint.warning && app.config_error.empty())
-                    app.config_error = complaint.to_string();
-            services_.tasks.spawn("config event",
-                                  save_event(app_event(app.name, services_.now(), "config_invalid",
-                                                       app.config_error)));
-            continue;
-        }
-        auto json = services_.world.config.encode(*file.config);
-        auto hash = services_.world.config.hash(json);
-        if (!app.config)
-            report.changes.emplace_back(file.name, is_new ? "added" : "read");
-        else if (hash != app.config_hash)
-            report.changes.emplace_back(file.name, "changed: in force with the next deployment");
-        app.config = std::move(*file.config);
-        app.hook.read.reset();
-        app.config_json = std::move(json);
-        app.config_hash = std::move(hash);
-        if (app.record.last_release == 0 && app.record.live == 0 && services_.journal.store())
-            services_.tasks.spawn("first deployment of " + app.name, deploy_first(app));
-    }
-    for (auto& [name, app] : apps_) {
-        if (present.contains(name) || app->record.removed) continue;
-        if (!std::exchange(app->orphaned, true) && loaded_)
-            report.changes.emplace_back(name,
-                                        "its file is gone: it stays live until `belay remove`");
-    }
-    return report;
-}
-
-// A new app is deployed once when its file is first loaded.
-Task<void> EngineCore::deploy_first(AppContext& app) {
-    while (!loaded_) {
-        const bool slept = co_await services_.world.timers.sleep(Millis{10}, services_.closing);
-        if (!slept) co_return;
-    }
-    if (app.record.last_release != 0 || !app.queue.empty() || !app.config ||
-        !undeployable(app).empty())
-        co_return;
-    Deployment deployment;
-    deployment.trigger = Trigger::config;
-    deployment.note = "its file was loaded for the first time";
-    auto queued = co_await enqueue(app, std::move(deployment));
-    if (!queued)
-        log::error("the first deployment was not queued",
-                   {{"app", app.name}, {"error", queued.error().message}});
-}
-
-Task<std::vector<std::string>> EngineCore::open_listeners() {
-    if (!services_.hooks.open_listeners) co_return std::vector<std::string>{};
-    std::vector<std::string> listens;
-    for (const auto& [name, app] : apps_) {
-        if (app->record.removed) continue;
-        if (app->config)
-            listens.insert(listens.end(), app->config->traffic.listen.begin(),
-                           app->config->traffic.listen.end());
-        if (app->live)
-            listens.insert(listens.end(), app->live->manifest.route.listen.begin(),
-                           app->live->manifest.route.listen.end());
-    }
-    listener_problems_ =
-        co_await services_.hooks.open_listeners(services_.server, std::move(listens));
-    for (const auto& problem : listener_problems_)
-        log::error(problem);
-    co_return listener_problems_;
 }
 
 Task<Result<void>> EngineCore::shutdown() {
@@ -538,82 +419,6 @@ Task<void> EngineCore::end_all() {
 Task<void> EngineCore::stop_run(std::string run_id) {
     auto stopped = co_await services_.world.runtime.stop(run_id);
     if (stopped) co_await services_.world.runtime.forget(run_id);
-}
-
-Task<Result<int>> EngineCore::run(OneOff command, std::function<Task<bool>(std::string)> output) {
-    auto found = known(command.app);
-    if (!found) co_return found.error();
-    auto& app = **found;
-    if (app.record.live == 0)
-        co_return Error{Errc::conflict, fmt::format("{} has no live release", app.name)};
-    if (command.argv.empty()) co_return Error{Errc::invalid, "no command was given"};
-    auto& releases = services_.world.releases;
-    auto environment = co_await releases.environment(app.name, app.record.live, "run");
-    if (!environment) co_return environment.error();
-    auto logs = releases.log_directory(app.name, "run");
-    if (!logs) co_return logs.error();
-    auto manifest = co_await releases.manifest(app.name, app.record.live);
-    if (!manifest) co_return manifest.error();
-    ports::StageJob job;
-    job.app = app.name;
-    job.name = "run";
-    job.run.argv = command.argv;
-    job.cwd = releases.directory(app.name, app.record.live);
-    job.env = std::move(*environment);
-    add_instance(job.env, "run", 1, 0);
-    job.mask = mask_of(app);
-    if (*manifest)
-        if (auto user = user_of(**manifest)) run_as(job, *user);
-    job.timeout = Millis{24 * 3'600'000};
-    job.silence = job.timeout;
-    job.log_path = fmt::format("{}/{}.log", *logs, services_.now().time_since_epoch().count());
-    const auto log_path = job.log_path;
-    struct Shared {
-        std::optional<Result<ports::StageOutcome>> outcome;
-        async::Event done;
-        async::Cancel cancel;
-    };
-    auto shared = std::make_shared<Shared>();
-    services_.tasks.spawn("run", run_one_off(
-                                     std::move(job),
-                                     [shared](Result<ports::StageOutcome> outcome) {
-                                         shared->outcome = std::move(outcome);
-                                         shared->done.set();
-                                     },
-                                     shared->cancel));
-    // The stage writes its masked output to the file; it is handed on as it grows.
-    off_t offset = 0;
-    bool whole = false;
-    while (!whole) {
-        whole = co_await services_.world.timers.wait(shared->done, Millis{50});
-        while (true) {
-            std::string chunk(65'536, '\0');
-            int fd = ::open(log_path.c_str(), O_RDONLY | O_CLOEXEC);
-            if (fd < 0) break;
-            auto got = ::pread(fd, chunk.data(), chunk.size(), offset);
-            ::close(fd);
-            if (got <= 0) break;
-            chunk.resize(static_cast<std::size_t>(got));
-            offset += got;
-            const bool taken = co_await output(std::move(chunk));
-            if (!taken) {
-                shared->cancel.request();
-                break;
-            }
-        }
-    }
-    ::unlink(log_path.c_str());
-    auto& outcome = *shared->outcome;
-    if (!outcome) co_return outcome.error();
-    if (outcome->signal) co_return 128 + *outcome->signal;
-    co_return outcome->exit_code.value_or(1);
-}
-
-Task<void> EngineCore::run_one_off(ports::StageJob job,
-                                   std::function<void(Result<ports::StageOutcome>)> done,
-                                   async::Cancel cancel) {
-    auto outcome = co_await services_.world.stages.run(std::move(job), cancel);
-    done(std::move(outcome));
 }
 
 }  // namespace belay::engine

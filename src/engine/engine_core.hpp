@@ -1,5 +1,6 @@
 // The engine's one class: its parts lie in engine.cpp (lanes), alerts.cpp, boot.cpp, commands.cpp,
-// deliveries.cpp, live_watch.cpp, poller.cpp, views.cpp, why.cpp.
+// deliveries.cpp, live_watch.cpp, one_off.cpp, poller.cpp, reload.cpp, retention.cpp, views.cpp,
+// why.cpp.
 #pragma once
 
 #include "deployer.hpp"
@@ -75,14 +76,16 @@ class EngineCore final : public Engine {
     Task<Result<void>> remove(std::string app, bool purge, std::string by) override;
     // alerts.cpp
     Task<Result<std::string>> test_channel(std::string channel) override;
-    // commands.cpp
+    // reload.cpp
     Task<Result<ReloadReport>> reload() override;
+    // commands.cpp
     Task<Result<void>> backup(std::string file) override;
     Task<Result<void>> restore(std::string file) override;
     // retention.cpp
     Task<Result<std::vector<Removal>>> gc(bool dry_run) override;
     // commands.cpp
     Task<Result<void>> shutdown() override;
+    // one_off.cpp
     Task<Result<int>> run(OneOff command, std::function<Task<bool>(std::string)> output) override;
 
   private:
@@ -119,7 +122,6 @@ class EngineCore final : public Engine {
     Task<void> resume_active(AppContext& app, domain::Deployment deployment);
     Task<void> resume(AppContext& app);
     void start_tasks(AppContext& app);
-    Task<std::vector<std::string>> open_listeners();
     void on_proxy_connected(const ports::TrafficHello& hello);
 
     // live_watch.cpp
@@ -156,21 +158,26 @@ class EngineCore final : public Engine {
     Task<Result<std::vector<Removal>>> prune_releases(AppContext& app, bool dry_run);
     Task<void> note_pruned(const std::vector<domain::Release>& rows, ReleaseNumber release);
 
-    // commands.cpp
+    // reload.cpp
     ReloadReport take_config(ports::LoadedConfig loaded);
+    Task<void> deploy_first(AppContext& app);
+    Task<std::vector<std::string>> open_listeners();
+
+    // commands.cpp
     Task<Result<Accepted>> restart_release(AppContext& app, ReleaseNumber release,
                                            domain::Trigger trigger, std::string by, bool hold);
     // Nothing in memory is given up before it is recorded, so that it can be done again.
     Task<Result<void>> remove_known(AppContext& app, bool purge, std::string by);
-    Task<void> deploy_first(AppContext& app);
     Task<Result<Accepted>> answer_gate(DeploymentId id, domain::EventKind kind, std::string note);
     Task<void> end_all();
     Task<void> stop_run(std::string run_id);
+    Result<void> ready_for_work() const;
+    Result<AppContext*> idle_app(const std::string& name);
+
+    // one_off.cpp
     Task<void> run_one_off(ports::StageJob job,
                            std::function<void(Result<ports::StageOutcome>)> done,
                            async::Cancel cancel);
-    Result<void> ready_for_work() const;
-    Result<AppContext*> idle_app(const std::string& name);
 
     // deliveries.cpp
     void read_hook_secrets(AppContext& app);
