@@ -240,9 +240,22 @@ void Connection::forget_piece() {
     buffer_.consume(std::exchange(taken_, 0));
 }
 
+// Nothing is held for those who say nothing, but where there are few it is soon needed again.
+bool Connection::hold_less() {
+    if (scratch_.buffered <= Scratch::kMuchBuffered) return false;
+    buffer_.shrink_to_fit();
+    count_buffer();
+    return true;
+}
+
 Task<ErrorCode> Connection::fill_buffer(std::size_t most) {
     auto room = std::min(most, buffer_.max_size() - buffer_.size());
     if (room == 0) co_return beast_http::error::buffer_overflow;
+    const bool crowded = hold_less();
+    if (crowded && !tls_) {
+        auto failure = co_await wait_on(Progress::wants_read);
+        if (failure) co_return failure;
+    }
     auto place = buffer_.prepare(room);
     count_buffer();
     std::size_t count = 0;
@@ -254,11 +267,7 @@ Task<ErrorCode> Connection::fill_buffer(std::size_t most) {
 Task<ErrorCode> Connection::wait_for_bytes() {
     forget_piece();
     if (has_bytes()) co_return ErrorCode();
-    // Nothing is held for those who say nothing, but where there are few it is soon needed again.
-    if (scratch_.buffered > Scratch::kMuchBuffered) {
-        buffer_.shrink_to_fit();
-        count_buffer();
-    }
+    hold_less();
     if (!tls_) {
         auto failure = co_await wait_on(Progress::wants_read);
         if (failure) co_return failure;
@@ -315,6 +324,7 @@ Task<ErrorCode> Connection::read_raw(std::uint64_t most, std::span<char> into,
         piece = {static_cast<const char*>(buffer_.data().data()), taken_};
         co_return ErrorCode();
     }
+    hold_less();
     std::size_t count = 0;
     if (into.empty()) into = {scratch_.bytes.get(), Scratch::kSize};
     auto room = static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), most));

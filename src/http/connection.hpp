@@ -116,6 +116,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Task<ErrorCode> wait_on(Progress wanted);
     Task<ErrorCode> read_some(char* into, std::size_t most, std::size_t& count);
     Task<ErrorCode> write_all(std::string_view bytes);
+    bool hold_less();
     Task<ErrorCode> fill_buffer(std::size_t most);
     void forget_piece();
     void count_buffer();

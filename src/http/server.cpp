@@ -87,7 +87,8 @@ class Server::Core {
         return tls_.use(options_.tls_cert, options_.tls_key);
     }
     Counts counts() const {
-        return Counts{connections_.size(), shed_, hooks_.bodies_in_memory(), shared_.refused_hooks};
+        return Counts{connections_.size(), shed_, hooks_.bodies_in_memory(), scratch_.buffered,
+                      shared_.refused_hooks};
     }
     std::optional<TimePoint> certificate_ends() const { return tls_.ends(); }
 

@@ -90,6 +90,7 @@ class Server {
         std::size_t connections = 0;
         std::size_t shed = 0;                        // closed to make room, or turned away
         std::size_t bodies_in_memory = 0;            // bytes
+        std::size_t buffered = 0;                    // bytes held for what connections send next
         std::map<int, std::uint64_t> refused_hooks;  // by the status that was answered, from 400 on
     };
     Counts counts() const;
