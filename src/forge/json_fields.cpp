@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <simdjson.h>
 
@@ -261,6 +262,15 @@ class Walk {
     Reader& reader_;
 };
 
+// simdjson reads on behind the end, by no more than its padding. Within the page of the last byte
+// that does no harm, whatever lies there, so that most texts need no copy (simdjson's
+// doc/performance.md, "Free Padding").
+bool ends_well_within_a_page(std::string_view text) {
+    constexpr std::uintptr_t kPage = 4096;  // of all kinds of machines the smallest
+    auto end = reinterpret_cast<std::uintptr_t>(text.data()) + text.size();
+    return end % kPage != 0 && end % kPage + simdjson::SIMDJSON_PADDING <= kPage;
+}
+
 // None where it has to be read the other way: it is long, or no valid JSON, of which the other
 // reader can say where, or unusual (numbers that no double holds).
 std::optional<Result<std::optional<std::string>>> read_built(std::string_view text,
@@ -270,7 +280,7 @@ std::optional<Result<std::optional<std::string>>> read_built(std::string_view te
     thread_local simdjson::dom::parser parser;
     if (parser.capacity() == 0 && parser.allocate(kBuilt, kDeepest) != simdjson::SUCCESS)
         return std::nullopt;
-    auto parsed = parser.parse(text.data(), text.size());
+    auto parsed = parser.parse(text.data(), text.size(), !ends_well_within_a_page(text));
     if (parsed.error() != simdjson::SUCCESS) return std::nullopt;
     Reader reader(tree_of(wanted), sink);
     const bool whole = Walk(reader).value(parsed.value_unsafe());
