@@ -14,6 +14,7 @@
 #include <belay/sys/files.hpp>
 #include <belay/sys/identity.hpp>
 #include <belay/sys/pipes.hpp>
+#include <belay/sys/ports.hpp>
 #include <belay/sys/units.hpp>
 
 #include <gtest/gtest.h>
@@ -32,6 +33,15 @@ constexpr const char* kRun = "shop.1.web.1.1";
 
 inline bool is_dead(pid_t pid) {
     return !sys::start_time(pid).has_value();
+}
+
+// Of this test's own: another one that runs beside it draws from the same range.
+inline std::shared_ptr<sys::PortPool> own_ports() {
+    constexpr int kEach = 100;
+    const auto first =
+        static_cast<std::uint16_t>(sys::PortRange{}.first + ::getpid() % kEach * kEach);
+    return std::make_shared<sys::PortPool>(
+        sys::PortRange{first, static_cast<std::uint16_t>(first + kEach - 1)});
 }
 
 inline Task<Result<void>> refuse_to_go(const ports::RunInfo&) {
@@ -83,12 +93,14 @@ struct RuntimeWorld {
             units = std::make_unique<sys::Units>(loop.executor(), loop.timers());
             SystemdRuntimeOptions options;
             options.directory = runs;
+            options.ports = own_ports();
             made = *make_systemd_runtime(loop.executor(), loop.timers(), *units, options);
         } else {
             ProcessRuntimeOptions options;
             options.run_directory = runs;
             options.shim_path = BELAY_SHIM_PATH;
             options.groups = *groups;
+            options.ports = own_ports();
             auto processes = make_process_runtime(loop.executor(), loop.timers(), options);
             if (!processes) throw std::runtime_error(processes.error().message);
             made = std::move(*processes);

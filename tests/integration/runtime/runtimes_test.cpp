@@ -20,7 +20,7 @@ struct RuntimesTest : ::testing::Test {
     std::unique_ptr<ports::Runtime> both = make();
 
     std::unique_ptr<ports::Runtime> make() {
-        auto pool = std::make_shared<sys::PortPool>(sys::PortRange{});
+        auto pool = own_ports();
         auto one = [&](const char* name) {
             ProcessRuntimeOptions options;
             options.run_directory = directory.path() / name;
