@@ -361,6 +361,17 @@ void Deployer::open_stage(std::string name) {
     save_soon(stage_row(std::move(name)), std::move(text));
 }
 
+Task<domain::Event> Deployer::as_stage(std::string name, Task<Event> work) {
+    open_stage(name);
+    auto stage = stage_row(std::move(name));
+    auto event = co_await std::move(work);
+    stage.state =
+        event.kind == Kind::failed ? domain::StageState::failed : domain::StageState::passed;
+    if (event.kind == Kind::failed) stage.tail = event.failure.detail;
+    close_stage(std::move(stage));
+    co_return event;
+}
+
 void Deployer::close_stage(domain::Stage stage) {
     stage.finished_at = services_.now();
     if (stage.state == domain::StageState::failed) active().failed_tail = stage.tail;

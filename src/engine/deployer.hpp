@@ -141,6 +141,8 @@ class Deployer {
     // transition, or by themselves when that is not at once.
     void open_stage(std::string name);
     void close_stage(domain::Stage stage);
+    // The work as a stage of that name, which fails with it.
+    Task<Event> as_stage(std::string name, Task<Event> work);
     void save_soon(domain::Stage stage, std::string text);
     domain::Stage stage_row(std::string name) const;
 

@@ -308,13 +308,7 @@ domain::Manifest Deployer::manifest_of(const domain::AppConfig& config,
 }
 
 Task<domain::Event> Deployer::seal() {
-    open_stage("seal");
-    auto stage = stage_row("seal");
-    auto event = co_await seal_release();
-    stage.state = event.kind == Kind::failed ? StageState::failed : StageState::passed;
-    if (event.kind == Kind::failed) stage.tail = event.failure.detail;
-    close_stage(std::move(stage));
-    co_return event;
+    return as_stage("seal", seal_release());
 }
 
 Task<domain::Event> Deployer::seal_release() {

@@ -45,13 +45,7 @@ void put_exit(domain::Failure& failure, const std::optional<Exit>& exit) {
 }  // namespace
 
 Task<domain::Event> Deployer::start() {
-    open_stage("start");
-    auto stage = stage_row("start");
-    auto event = co_await start_candidate();
-    stage.state = event.kind == Kind::failed ? StageState::failed : StageState::passed;
-    if (event.kind == Kind::failed) stage.tail = event.failure.detail;
-    close_stage(std::move(stage));
-    co_return event;
+    return as_stage("start", start_candidate());
 }
 
 Task<boost::system::result<domain::Manifest, domain::Event>> Deployer::intact_manifest() {

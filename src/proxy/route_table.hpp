@@ -24,6 +24,18 @@ struct Live {
     bool retired = false;            // replaced: nothing more is sent by it
     bool failed_over = false;        // it was said that the fallback answers
     std::size_t turn = 0;            // round robin among the least busy
+
+    void retire() {
+        retired = true;
+        for (const auto& target : targets)
+            target->retire();
+    }
+    // Closes what waits to be used again.
+    void drop_idle() {
+        for (const auto& target : targets)
+            target->drop_idle();
+        if (fallback) fallback->drop_idle();
+    }
 };
 
 // As a browser sends it, without port, lower case. IPv6 literals keep their brackets.

@@ -181,11 +181,7 @@ void Routing::replace(App& app, const std::shared_ptr<Live>& old,
         if (!fresh ||
             std::find(fresh->targets.begin(), fresh->targets.end(), target) == fresh->targets.end())
             target->retire();
-    if (old->fallback) {
-        old->fallback->retired = true;
-        for (const auto& target : old->fallback->targets)
-            target->retire();
-    }
+    if (old->fallback) old->fallback->retire();
     if (fresh) {
         auto again = std::find(app.draining.begin(), app.draining.end(), fresh->release);
         if (again != app.draining.end()) app.draining.erase(again);
@@ -355,16 +351,9 @@ bool Routing::is_live(const std::string& app, ReleaseNumber number) const {
 }
 
 void Routing::drop_idle() {
-    for (const auto& [name, live] : lives_) {
-        for (const auto& target : live->targets)
-            target->drop_idle();
-        if (!live->fallback) continue;
-        for (const auto& target : live->fallback->targets)
-            target->drop_idle();
-    }
-    if (daemon_)
-        for (const auto& target : daemon_->targets)
-            target->drop_idle();
+    for (const auto& [name, live] : lives_)
+        live->drop_idle();
+    if (daemon_) daemon_->drop_idle();
 }
 
 }  // namespace belay::proxy
