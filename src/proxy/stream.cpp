@@ -1,6 +1,8 @@
 #include "stream.hpp"
 
 #include <cerrno>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <utility>
 
 namespace belay::proxy {
@@ -45,6 +47,7 @@ bool Stream::Read::attempt() {
     while (bytes < 0 && errno == EINTR);
     if (bytes > 0) {
         auto got = static_cast<std::size_t>(bytes);
+        stream_.unanswered_ = true;
         if (got < size_ && !stream_.ending_) stream_.readable_ = false;
         result_ = {Io::ok, got};
         return true;
@@ -91,6 +94,7 @@ bool Stream::Write::attempt() {
         if (bytes >= 0) {
             advance(static_cast<std::size_t>(bytes));
             progress = true;
+            stream_.unanswered_ = false;
         } else if (errno == EAGAIN) {
             stream_.writable_ = false;
         } else if (errno != EINTR) {
@@ -114,6 +118,15 @@ bool Stream::Connect::attempt() {
     ::getsockopt(stream_.socket_.get(), SOL_SOCKET, SO_ERROR, &failure, &size);
     result_.status = failure == 0 && !stream_.broken_ ? Io::ok : Io::failed;
     return true;
+}
+
+// A peer that writes a head and then a body may hold the body back until it knows that the head
+// came (Nagle), and the kernel tells it only after 40 ms where nothing is sent back meanwhile (RFC
+// 1122 section 4.2.3.2; tcp(7)).
+void Stream::acknowledge() {
+    if (!std::exchange(unanswered_, false)) return;
+    int on = 1;
+    ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
 void Stream::on_events(std::uint32_t events) {

@@ -74,7 +74,10 @@ class Stream final : Watcher {
       public:
         Read(Stream& stream, char* data, std::size_t size, Millis timeout)
             : Operation(stream, timeout), data_(data), size_(size) {}
-        void await_suspend(std::coroutine_handle<> flow) { suspend(stream_.reader_, flow); }
+        void await_suspend(std::coroutine_handle<> flow) {
+            stream_.acknowledge();
+            suspend(stream_.reader_, flow);
+        }
 
       private:
         bool attempt() override;
@@ -138,6 +141,7 @@ class Stream final : Watcher {
 
   private:
     void on_events(std::uint32_t events) override;
+    void acknowledge();
 
     Loop& loop_;
     Fd socket_;
@@ -146,6 +150,7 @@ class Stream final : Watcher {
     bool ending_ = false;  // the end follows what is there: no further edge will tell
     bool broken_ = false;
     bool canceled_ = false;
+    bool unanswered_ = false;  // something came since we last wrote
     Operation* reader_ = nullptr;
     Operation* writer_ = nullptr;
     StreamObserver* observer_ = nullptr;

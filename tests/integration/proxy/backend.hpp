@@ -50,6 +50,7 @@ class Backend {
     // after each piece of a body.
     std::chrono::milliseconds slow_by{300};
     std::atomic<bool> second_half = false;  // of /halves
+    std::atomic<bool> nagle = false;  // of connections taken from now on: none has TCP_NODELAY
     std::chrono::microseconds slow_reader_by{300};
     std::atomic<int> connections{0};
     std::atomic<int> requests{0};
@@ -68,7 +69,7 @@ class Backend {
             Socket client(::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
             if (!client) break;
             int on = 1;
-            ::setsockopt(client.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+            if (!nagle) ::setsockopt(client.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
             ++connections;
             std::lock_guard lock(mutex_);
             open_.push_back(client.fd());
@@ -160,6 +161,11 @@ class Backend {
         if (path == "/reset") return false;
         std::string body;
         if (!read_body(socket, request, in, body)) return false;
+        if (path == "/two-writes") {
+            auto all = sized("200 OK", body);
+            auto head = all.size() - body.size();
+            return socket.send(all.substr(0, head)) && socket.send(body);
+        }
         if (path == "/echo" || path == "/expect") return socket.send(sized("200 OK", body));
         if (path == "/echo-chunked") {
             socket.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n");

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
 namespace belay::proxy {
 namespace {
 
@@ -34,6 +38,35 @@ TEST_F(Forwarding, KeepsConnectionsOnBothSides) {
     }
     EXPECT_EQ(backend.connections, 1);
     EXPECT_EQ(backend.requests, 100);
+}
+
+// A socket without TCP_NODELAY holds a second small write back until the first is acknowledged,
+// which the kernel of a silent receiver does after 40 ms.
+std::chrono::steady_clock::duration usual_time_in_two_writes(const ProxyProcess& proxy,
+                                                             bool client_waits) {
+    auto client = proxy.client();
+    int no_delay = client_waits ? 0 : 1;
+    ::setsockopt(client.fd(), IPPROTO_TCP, TCP_NODELAY, &no_delay, sizeof no_delay);
+    std::vector<std::chrono::steady_clock::duration> times;
+    for (int i = 0; i < 60; ++i) {
+        auto before = std::chrono::steady_clock::now();
+        client.send("POST /two-writes HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n");
+        client.send("body");
+        EXPECT_EQ(receive_message(client).body, "body");
+        times.push_back(std::chrono::steady_clock::now() - before);
+    }
+    std::sort(times.begin(), times.end());
+    return times[times.size() / 2];
+}
+
+TEST_F(Forwarding, DoesNotKeepAnAppWaitingThatWritesHeadAndBodyApart) {
+    backend.nagle = true;
+    EXPECT_LT(usual_time_in_two_writes(proxy, false), std::chrono::milliseconds(30));
+    EXPECT_EQ(backend.connections, 1);
+}
+
+TEST_F(Forwarding, DoesNotKeepAClientWaitingThatWritesHeadAndBodyApart) {
+    EXPECT_LT(usual_time_in_two_writes(proxy, true), std::chrono::milliseconds(30));
 }
 
 TEST_F(Forwarding, AnswersPipelinedRequestsInOrder) {
