@@ -175,7 +175,10 @@ class SqliteStore final : public ports::Store {
     Task<Result<std::int64_t>> prune(TimePoint before, int keep_newest) override {
         auto work = [this, before, keep_newest]() -> Result<std::int64_t> {
             if (!database_) return closed();
-            return database_->writer.prune(before, keep_newest);
+            auto pruned = database_->writer.prune(before, keep_newest);
+            // A long history goes in many steps, which no commit may come between.
+            if (database_->writer.checkpoint_due()) database_->writer.checkpoint();
+            return pruned;
         };
         co_return co_await async::offload(pool_, std::move(work));
     }

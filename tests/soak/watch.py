@@ -178,7 +178,8 @@ class Watch:
 QUIET_TIME = 60.0           # of a process: until it has warmed up
 GROWTH = 1536               # KiB that the memory of one process may grow by, in all of its life after that
 DESCRIPTORS = 6             # between the lowest and the highest settled sample of one process
-BOUNDED = ("releases", "run", "logs", "secrets", "live", "proxy", "home", "shared", "cache", "belay.db", "belay.db-wal")
+BOUNDED = ("releases", "run", "logs", "secrets", "live", "proxy", "home", "shared", "cache", "belay.db")
+WRITE_AHEAD_LOG = 9 << 20   # 8 MiB are kept of it (docs/record.md), and one commit
 BACKUPS = 12                # copies of the database, one an hour, that the daemon keeps (docs/record.md)
 
 
@@ -234,6 +235,8 @@ def disk_growth(samples):
         values = [row["disk"].get(name, {"bytes": 0})["bytes"] for row in samples]
         points = list(zip((row["at"] for row in samples), values))
         figures[name] = {"first": values[0], "most": max(values), "last": values[-1], "bytes_per_hour": round(slope(points[len(points) // 3:]))}
+        if name == "belay.db-wal" and max(values) > WRITE_AHEAD_LOG:
+            wrong.append(f"{name} on disk had {max(values)} bytes")
         if name not in BOUNDED or size < 3 or samples[-1]["at"] < LONG_ENOUGH:
             continue
         middle, end = max(values[size:2 * size]), max(values[2 * size:])
