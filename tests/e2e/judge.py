@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""An open-loop client that shares no code with Belay: it sends at a fixed rate whatever comes back, never retries, and calls a
+"""An open-loop client that shares no code with Belay: it sends at a fixed rate whatever comes back, never retries unless told to, and calls a
 request failed when it is refused, reset, takes over a second, has another status or body than the application's own, or when
 a kept-alive connection is closed under it. An error that the application itself answered (it says so in X-App-Release) is its own and
 counted apart.
 
-judge.py PORT RATE [--host NAME] [--path PATH] [--limit SECONDS] [--max-time S] [--events FILE] [--record FILE] [--reconnect]
+judge.py PORT RATE [--host NAME] [--path PATH] [--limit SECONDS] [--max-time S] [--events FILE] [--record FILE] [--reconnect] [--repeat]
 Runs until SIGTERM (or --limit), then prints one JSON object.
 """
 import argparse
@@ -25,13 +25,15 @@ parser.add_argument("--max-time", type=float, default=1.0)
 parser.add_argument("--events", help="file to which the first answer of each release is appended, with its time")
 parser.add_argument("--reconnect", action="store_true",
                     help="a kept-alive connection that was closed while it rested is made anew, as all clients do (RFC 9112 section 9.3.1)")
+parser.add_argument("--repeat", action="store_true",
+                    help="a GET whose connection breaks is sent once more, on a new one, as all clients may (RFC 9110 section 9.2.2) and browsers do")
 parser.add_argument("--record", help="file to which every failure, and every change of the release that answers, is appended as a line of JSON")
 args = parser.parse_args()
 
 KINDS = ("GET-new", "GET-kept", "POST-new", "POST-kept")
 failures, releases, app_errors_of = [], {}, {}
 answering = None
-sent = ok = app_errors = 0
+sent = ok = app_errors = repeated = 0
 max_gap, last_ok = 0.0, None
 stop = asyncio.Event()
 idle = {"GET-kept": collections.deque(), "POST-kept": collections.deque()}
@@ -71,8 +73,8 @@ async def read_answer(reader):
     return status, headers, body
 
 
-async def one(kind):
-    global ok, max_gap, last_ok, app_errors, answering
+async def one(kind, again=False):
+    global ok, max_gap, last_ok, app_errors, answering, repeated
     began = opened = time.time()
     kept = kind.endswith("kept")
     method = kind.split("-")[0]
@@ -80,7 +82,7 @@ async def one(kind):
     connection = None
     try:
         async with asyncio.timeout(args.max_time):
-            if kept and idle[kind]:
+            if kept and idle[kind] and not again:
                 # The one that rested longest: none rests until its server may close it (Belay's proxy: 75 s).
                 connection = idle[kind].popleft()
                 while args.reconnect and connection and connection[0].at_eof():
@@ -102,6 +104,9 @@ async def one(kind):
     except TimeoutError:
         return fail(kind, "no answer in time", began, opened)
     except (OSError, asyncio.IncompleteReadError, ValueError, IndexError) as problem:
+        if args.repeat and method == "GET" and not again:
+            repeated += 1
+            return await one(kind, again=True)
         return fail(kind, f"{type(problem).__name__}: {problem}", began, opened)
     if status != 200 and "x-app-release" in headers:
         app_errors += 1
@@ -154,7 +159,7 @@ async def main():
         sent += 1
     if tasks:
         await asyncio.wait(tasks)
-    print(json.dumps({"sent": sent, "ok": ok, "app_errors": app_errors, "app_errors_of": app_errors_of, "failed": len(failures), "failures": failures[:20], "releases": releases,
+    print(json.dumps({"sent": sent, "ok": ok, "app_errors": app_errors, "app_errors_of": app_errors_of, "repeated": repeated, "failed": len(failures), "failures": failures[:20], "releases": releases,
                       "max_gap_ms": round(max_gap * 1000, 1)}))
 
 

@@ -498,7 +498,8 @@ class Server(OnServer):
         self.assertEqual(self.served(), "r1")
 
     def test_a_killed_proxy_leaves_clients_in_the_queue_of_systemd(self):
-        """Also those of listeners that the daemon opened later. Lost is what was in flight in it, nothing else."""
+        """Also those of listeners that the daemon opened later. Lost is what was in flight in it, nothing else, and of that
+        what no client may send again."""
         box = self.box
         self.set_up()
         with open(box.root + "/etc/belay/apps/shop.toml", "a") as file:
@@ -506,7 +507,7 @@ class Server(OnServer):
         box.run("systemctl", "reload", "belay")
         own = ("curl", "-sS", "-m", "5", "http://127.0.0.1:3000/")
         wait_for("the app's own port", lambda: box.run(*own, check=False).stdout.startswith("r1"))
-        judge, kills = self.users(50, "--reconnect"), []
+        judge, kills = self.users(50, "--reconnect", "--repeat"), []
         for _ in range(5):
             proxy = self.unit("belay-proxy", "MainPID")
             kills.append(time.time())
@@ -515,10 +516,11 @@ class Server(OnServer):
             self.assertTrue(box.run(*own).stdout.startswith("r1"))
             self.assertEqual(self.served(), "r1")
         verdict = self.verdict(judge)
-        print(f"5 proxies killed: {verdict['sent']} requests, {verdict['failed']} failed: {json.dumps(verdict.get('failures'))[:600]}", flush=True)
+        print(f"5 proxies killed: {verdict['sent']} requests, {verdict['repeated']} repeated, {verdict['failed']} failed: {json.dumps(verdict.get('failures'))[:600]}", flush=True)
         # What began before a kill, and was cut off by it.
         self.assertLessEqual(verdict["failed"], len(verdict["failures"]), "more than can be looked at")
         for one in verdict["failures"]:
+            self.assertTrue(one["kind"].startswith("POST"), one)
             self.assertTrue(one["why"].startswith(("ConnectionResetError", "IncompleteReadError")), one)
             self.assertTrue(any(kill - 1 < one["at"] < kill + 0.1 < one["at"] + one["took_ms"] / 1000 + 0.3 for kill in kills), (one, kills))
 
