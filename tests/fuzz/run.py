@@ -6,9 +6,11 @@ build/fuzz/corpus/NAME for the next. A finding is printed with the file that hol
 tests/fuzz/regressions/NAME.
 """
 import json
+import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 
@@ -60,7 +62,9 @@ def run(name, seconds):
         folder.mkdir(parents=True, exist_ok=True)
     command = [BUILD / "tests" / "fuzz" / f"fuzz_{name}", f"-max_total_time={seconds}", "-max_len=65536", "-timeout=30",
                "-rss_limit_mb=1024", "-malloc_limit_mb=64", "-print_final_stats=1", f"-artifact_prefix={findings}/"]
-    result = subprocess.run([*command, corpus, *seeds_of(name)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    with tempfile.TemporaryDirectory(prefix="belay-fuzz-") as place:
+        result = subprocess.run([*command, corpus, *seeds_of(name)], env=os.environ | {"TMPDIR": place},
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     log = result.stdout.decode(errors="replace")
     stats = dict(line[6:].split(":", 1) for line in log.splitlines() if line.startswith("stat::"))
     print(f"{name}: {'ok' if result.returncode == 0 else 'FOUND SOMETHING'},"
