@@ -20,6 +20,7 @@
 #include <exception>
 #include <fcntl.h>
 #include <map>
+#include <optional>
 #include <unistd.h>
 
 namespace belay::runtime {
@@ -135,7 +136,7 @@ class SystemdRuntime : public ports::Runtime {
     Result<void> check(const ports::ProcessSpec& spec) const;
     Result<RunRecord> prepare(const ports::ProcessSpec& spec);
     Task<Result<void>> start_unit(ports::ProcessSpec spec);
-    Task<Error> why_not_started(std::string run_id, Error error);
+    Task<std::optional<Error>> why_not_started(std::string run_id, Error error);
     Task<void> discard(std::string run_id);
     void remove_files(const std::string& run_id) const;
     void watch(const RunPtr& run);
@@ -267,20 +268,22 @@ Task<Result<void>> SystemdRuntime::start_unit(ports::ProcessSpec spec) {
     auto started = co_await units_.start_transient(unit, settings, kPatience);
     if (started) co_return Result<void>{};
     auto why = co_await why_not_started(id, started.error());
-    co_return prefixed(id, why);
+    if (!why) co_return Result<void>{};
+    co_return prefixed(id, *why);
 }
 
-// The job says only that it failed; the unit knows more.
-Task<Error> SystemdRuntime::why_not_started(std::string run_id, Error error) {
+// The job says only that it failed; the unit knows more. None where the program did start: systemd
+// may hear of its end before it has seen it begin (Type=exec), and calls that a failed start.
+Task<std::optional<Error>> SystemdRuntime::why_not_started(std::string run_id, Error error) {
     if (error.code == Errc::unavailable || error.code == Errc::forbidden)
         co_return Error{Errc::unavailable,
                         fmt::format("systemd could not be asked to start it: {}", error.message)};
     auto status = co_await units_.status(unit_of(run_id));
     if (!status || !status->last_exit) co_return error;
-    if (auto step = step_that_failed(status->last_exit->code);
-        status->last_exit->signal == 0 && !step.empty())
-        co_return Error{Errc::invalid, std::string(step)};
-    co_return error;
+    if (status->last_exit->signal != 0) co_return std::nullopt;
+    auto step = step_that_failed(status->last_exit->code);
+    if (step.empty()) co_return std::nullopt;
+    co_return Error{Errc::invalid, std::string(step)};
 }
 
 // The caller's port stays the caller's.

@@ -293,6 +293,13 @@ class Server(OnServer):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertGreater(int(re.search(r"PASSED  \] (\d+) test", done.stdout).group(1)), 50, done.stdout)
         self.assertIn("SKIPPED ] 2 tests.", done.stdout, "what says how it is without systemd, and nothing else")
+        # With a systemd that gets only idle time some programs end before it has seen them begin.
+        self.box.run("chrt", "--idle", "--pid", "0", "1")
+        try:
+            done = self.box.run(test, "--gtest_brief=1", "--gtest_repeat=150", "--gtest_filter=*WhatHasNoPolicyStaysDown/systemd", check=False, timeout=300)
+        finally:
+            self.box.run("chrt", "--other", "--pid", "0", "1")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def units(self, app="shop"):
         """What runs of the app as units of systemd."""
