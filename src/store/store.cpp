@@ -176,7 +176,7 @@ class SqliteStore final : public ports::Store {
         auto work = [this, before, keep_newest]() -> Result<std::int64_t> {
             if (!database_) return closed();
             auto pruned = database_->writer.prune(before, keep_newest);
-            // A long history goes in many steps, which no commit may come between.
+            // A long history goes in many steps, and perhaps no commit comes between to do this.
             if (database_->writer.checkpoint_due()) database_->writer.checkpoint();
             return pruned;
         };
